@@ -1,0 +1,148 @@
+"""Measure ngshare beside 0.6.0, in one run on one machine. See benchmarks/README.md."""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import course
+from .measurements import MEASUREMENTS, Measurement, now
+from .processes import BenchmarkError
+from .report import Cell, Line, footnotes, markdown_table, plain_table, verdict
+from .servers import OLD_VERSION, Hub, Server, old_python, old_server, our_server, versions
+
+GROUPS = list(dict.fromkeys(measurement.group for measurement in MEASUREMENTS))
+SERVERS = {OLD_VERSION: old_server, "ours": our_server}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="how long each rate is measured (default: 5)"
+    )
+    parser.add_argument(
+        "--only", action="append", choices=GROUPS, help="measure only this; may be repeated"
+    )
+    parser.add_argument(
+        "--server", action="append", choices=list(SERVERS), help="only this one; may be repeated"
+    )
+    parser.add_argument(
+        "--hub-delay", type=float, default=5.0, help="ms the Hub takes to answer (default: 5)"
+    )
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    return parser.parse_args()
+
+
+class Site:
+    """One of the servers with its sample courses, or the reason why there is none."""
+
+    def __init__(self, name: str, folder: Path, hub: Hub, wanted: bool) -> None:
+        self.server: Server | None = None
+        self.failure = ""
+        if not wanted:
+            return
+        try:
+            self.server = SERVERS[name](folder / name, hub.url)
+            self.server.start()
+            course.create(self.server)
+        except BenchmarkError as error:
+            self.failure = str(error)
+
+    def measure(self, measurement: Measurement, seconds: float) -> list[Cell]:
+        """One cell a row; a measurement that fails says so in each."""
+        if self.server is None or self.failure:
+            return [Cell(failure=self.failure)] * len(measurement.rows)
+        try:
+            self.server.ensure_running()
+            return [Cell(figure) for figure in measurement.run(self.server, seconds)]
+        except (BenchmarkError, OSError, LookupError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            return [Cell(failure=reason)] * len(measurement.rows)
+
+    def stop(self) -> None:
+        if self.server is not None:
+            self.server.stop()
+
+
+def compare(old: Site, ours: Site, measurement: Measurement, seconds: float) -> list[Line]:
+    """Measure one server right after the other."""
+    print(f"measuring: {measurement.rows[0].title}", file=sys.stderr)
+    if measurement.not_for_old:
+        olds = [Cell(left_out=measurement.not_for_old)] * len(measurement.rows)
+    else:
+        olds = old.measure(measurement, seconds)
+    news = ours.measure(measurement, seconds)
+    rows = zip(measurement.rows, olds, news, strict=True)
+    return [Line(row, before, after) for row, before, after in rows]
+
+
+def measure_all(options: argparse.Namespace) -> list[Line]:
+    wanted = options.server or list(SERVERS)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ngshare-bench-")))
+        hub = Hub(folder, course.USERS, options.hub_delay / 1000)
+        stack.callback(hub.stop)
+        hub.start()
+        sites = []
+        for name in SERVERS:
+            sites.append(Site(name, folder, hub, name in wanted))
+            stack.callback(sites[-1].stop)
+        chosen = [m for m in MEASUREMENTS if not options.only or m.group in options.only]
+        old, ours = sites
+        compared = (compare(old, ours, measurement, options.seconds) for measurement in chosen)
+        return [line for lines in compared for line in lines]
+
+
+def surroundings(options: argparse.Namespace) -> dict[str, Any]:
+    """What a reader needs to judge the figures."""
+    packages = ("ngshare", "tornado", "SQLAlchemy", "jupyterhub")
+    return {
+        "when": now(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processors": os.cpu_count(),
+        "seconds": options.seconds,
+        "hub_delay_ms": options.hub_delay,
+        "ours": versions(Path(sys.executable), *packages),
+        OLD_VERSION: versions(old_python(), *packages),
+    }
+
+
+def show(lines: list[Line], about: dict[str, Any], markdown: bool) -> None:
+    print(markdown_table(lines) if markdown else plain_table(lines))
+    print()
+    for note in footnotes(lines):
+        print(f"* {note}")
+    print(
+        f"{about['when']}, {about['processors']} processors, Python {about['python']},"
+        f" Hub answering in {about['hub_delay_ms']:g} ms, {about['seconds']:g} s a rate."
+    )
+    print(verdict(lines))
+
+
+def end(number: int, frame: object) -> NoReturn:
+    """Unwind on SIGTERM as on Ctrl-C, so that every process is stopped."""
+    sys.exit(128 + number)
+
+
+def main() -> int:
+    options = arguments()
+    signal.signal(signal.SIGTERM, end)
+    lines = measure_all(options)
+    about = surroundings(options)
+    show(lines, about, options.markdown)
+    if options.json:
+        report = {"about": about, "lines": [line.as_dict() for line in lines]}
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    return 1 if any(line.is_bad for line in lines) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

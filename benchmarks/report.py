@@ -1,0 +1,93 @@
+"""The table, as text, Markdown and JSON, and the verdict: is any call slower than in 0.6.0?"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .measurements import Figure, Row, short
+
+HEADINGS = ("measured", "0.6.0", "ours", "ratio")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure, or the reason why there is none."""
+
+    figure: Figure | None = None
+    failure: str = ""
+    left_out: str = ""
+
+    def text(self, row: Row) -> str:
+        if self.figure is None:
+            return "failed" if self.failure else "-"
+        note = f" ({self.figure.note})" if self.figure.note else ""
+        return f"{short(self.figure.value)} {row.unit}{note}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table with its two cells."""
+
+    row: Row
+    old: Cell
+    ours: Cell
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times better ours is; None where there is nothing to compare."""
+        if self.old.figure is None or self.ours.figure is None:
+            return None
+        old, ours = self.old.figure.value, self.ours.figure.value
+        better, worse = (ours, old) if self.row.more_is_better else (old, ours)
+        return better / worse if worse > 0 else float("inf")
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether ours is slower than 0.6.0, or failed."""
+        return bool(self.ours.failure) or (self.ratio is not None and self.ratio < 1)
+
+    def texts(self) -> tuple[str, ...]:
+        ratio = "" if self.ratio is None else f"{short(self.ratio)} x"
+        mark = " SLOWER" if self.is_bad and ratio else ""
+        return (self.row.title, self.old.text(self.row), self.ours.text(self.row), ratio + mark)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "ratio": self.ratio}
+
+
+def plain_table(lines: list[Line]) -> str:
+    rows = [HEADINGS, *(line.texts() for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    rule = tuple("-" * width for width in widths)
+    padded = [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in (rows[0], rule, *rows[1:])
+    ]
+    return "\n".join(padded)
+
+
+def markdown_table(lines: list[Line]) -> str:
+    rows = [HEADINGS, ("---", "---:", "---:", "---:"), *(line.texts() for line in lines)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def footnotes(lines: list[Line]) -> list[str]:
+    """Why cells are empty or failed: each reason once, with the rows that it concerns."""
+    reasons: dict[str, list[str]] = {}
+    for line in lines:
+        for name, cell in (("0.6.0", line.old), ("ours", line.ours)):
+            if cell.failure:
+                reasons.setdefault(f"{name} failed: {cell.failure}", []).append(line.row.title)
+            elif cell.left_out:
+                reasons.setdefault(f"{name} left out: {cell.left_out}", []).append(line.row.title)
+    return [f"{reason} ({'; '.join(titles)})" for reason, titles in reasons.items()]
+
+
+def verdict(lines: list[Line]) -> str:
+    """One sentence."""
+    bad = [line.row.title for line in lines if line.is_bad]
+    if bad:
+        return f"Slower than 0.6.0, or failed: {'; '.join(bad)}."
+    compared = sum(line.ratio is not None for line in lines)
+    if not compared:
+        return "Nothing was compared."
+    return f"No call is slower than in 0.6.0 ({compared} figures compared)."

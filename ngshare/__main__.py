@@ -1,0 +1,3 @@
+from ngshare.app import main
+
+main()

@@ -1,0 +1,235 @@
+"""The service: its options, its start, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+from traitlets import Bool, Float, Integer, List, Unicode
+from traitlets.config import Application, catch_config_error
+
+from ngshare import __version__
+from ngshare.service import StartError, serve
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class CommaList(List):
+    """Names: a list in a configuration file, `a,b` on the command line."""
+
+    def from_string_list(self, values: list[str]) -> list[str]:
+        names = (name.strip() for value in values for name in value.split(","))
+        return [name for name in names if name]
+
+
+class NgShare(Application):
+    """Runs as a service of a JupyterHub, or stand-alone for trying it."""
+
+    name = "ngshare"
+    version = __version__
+    description = "nbgrader's exchange as a JupyterHub service."
+    examples = """
+        As a service that the Hub starts, in jupyterhub_config.py:
+
+            c.JupyterHub.services.append({
+                "name": "ngshare",
+                "url": "http://127.0.0.1:10101",
+                "command": ["ngshare", "--admins", "alice,bob"],
+                "oauth_no_confirm": True,
+            })
+
+        To try it without a Hub:
+
+            ngshare --vngshare --database sqlite:////tmp/ngshare.db --admins root
+    """
+
+    database = Unicode(
+        "sqlite:////srv/ngshare/ngshare.db",
+        help="""Where everything is kept: sqlite:////path/to/file, or
+        postgresql://user:password@host/name (install ngshare[postgresql] for that). Several
+        processes may share a PostgreSQL database.""",
+    ).tag(config=True)
+
+    storage = Unicode(
+        "/srv/ngshare/files/",
+        help="""The folder in which ngshare 0.6 kept files. ngshare 1.0 keeps them in the
+        database; the option is accepted so that existing command lines go on working.""",
+    ).tag(config=True)
+
+    admins = CommaList(
+        Unicode(),
+        help="""Names of users who may do everything: create and delete courses, appoint
+        instructors, and all that instructors may do in every course. On the command line
+        separated by commas.""",
+    ).tag(config=True)
+
+    admin_services = CommaList(
+        Unicode(),
+        help="""Names of services of the Hub that may do what admins may. Any other service
+        token is recognised and may do nothing, whatever users of the same name may do.""",
+    ).tag(config=True)
+
+    require_scope = Bool(
+        False,
+        help="""Accept only tokens that hold the scope access:services!service=NAME (NAME as the
+        Hub calls this service), instead of every token of a user of this Hub. A stock Hub gives
+        that scope neither to users' tokens nor to notebook servers: its configuration must
+        grant it.""",
+    ).tag(config=True)
+
+    identity_cache_seconds = Integer(
+        60,
+        min=0,
+        help="""How long the Hub's answer to "whose token is this" is believed. A token that is
+        revoked works on for at most so long; a longer time spares the Hub.""",
+    ).tag(config=True)
+
+    hub_timeout_seconds = Float(
+        10.0,
+        help="""How long to wait for the Hub before a call ends with 503. Calls whose token is
+        known already don't wait for the Hub.""",
+    ).tag(config=True)
+
+    hub_api_url = Unicode(
+        help="""URL of the Hub's API, for example http://hub:8081/hub/api. Taken from the
+        environment variable JUPYTERHUB_API_URL, which the Hub sets, if not given.""",
+    ).tag(config=True)
+
+    prefix = Unicode(
+        help="""The part of the URL under which the service lives; begins and ends with a slash.
+        Taken from JUPYTERHUB_SERVICE_PREFIX if not given; stand-alone it is /api/.""",
+    ).tag(config=True)
+
+    host = Unicode(
+        help="""The address to listen on. Taken from JUPYTERHUB_SERVICE_URL if not given; stand-
+        alone it is 127.0.0.1.""",
+    ).tag(config=True)
+
+    port = Integer(
+        0,
+        help="""The port to listen on. Taken from JUPYTERHUB_SERVICE_URL if not given; stand-
+        alone it is 12121.""",
+    ).tag(config=True)
+
+    stand_alone = Bool(
+        False,
+        help="""Work without a Hub, for trying and testing: there are no passwords, everybody is
+        who the parameter `user` says.""",
+    ).tag(config=True)
+
+    allow_remote_stand_alone = Bool(
+        False,
+        help="""Let the stand-alone mode listen on other addresses than this machine's own.
+        Whoever reaches it may read and change everything.""",
+    ).tag(config=True)
+
+    debug = Bool(
+        False,
+        help="""Log more, and let everybody dump, fill and clear the database by a URL. Never on
+        a site in use.""",
+    ).tag(config=True)
+
+    upgrade_db = Bool(
+        True,
+        help="""Upgrade the database's schema at the start, if an earlier release wrote it.
+        Otherwise the service refuses to start on an old schema.""",
+    ).tag(config=True)
+
+    max_upload_bytes = Integer(
+        1 << 30,
+        min=1024,
+        help="""The longest body that a call may have. Encoded files are about 1.4 times as long
+        as the files themselves.""",
+    ).tag(config=True)
+
+    drain_seconds = Float(
+        25.0,
+        help="""How long to wait, when told to stop, for calls that are being worked on.""",
+    ).tag(config=True)
+
+    config_file = Unicode("ngshare_config.py", help="The configuration file to read.").tag(
+        config=True
+    )
+
+    generate_config = Bool(
+        False, help="Write a configuration file with every option, and exit."
+    ).tag(config=True)
+
+    aliases = {
+        "config": "NgShare.config_file",
+        "database": "NgShare.database",
+        "storage": "NgShare.storage",
+        "admins": "NgShare.admins",
+        "admin-services": "NgShare.admin_services",
+        "jupyterhub_api_url": "NgShare.hub_api_url",
+        "prefix": "NgShare.prefix",
+        "host": "NgShare.host",
+        "port": "NgShare.port",
+        "log-level": "Application.log_level",
+    }
+    flags = {
+        "debug": (
+            {"NgShare": {"debug": True}, "Application": {"log_level": "DEBUG"}},
+            "Enable debug mode; see NgShare.debug.",
+        ),
+        "no-upgrade-db": (
+            {"NgShare": {"upgrade_db": False}},
+            "Refuse to start on an old schema instead of upgrading it.",
+        ),
+        "vngshare": (
+            {"NgShare": {"stand_alone": True}},
+            "Stand-alone mode, for trying ngshare without a Hub.",
+        ),
+        "allow-remote": (
+            {"NgShare": {"allow_remote_stand_alone": True}},
+            "With --vngshare: may listen on any address.",
+        ),
+        "require-scope": (
+            {"NgShare": {"require_scope": True}},
+            "Accept only tokens with the scope to access this service.",
+        ),
+        "generate-config": (
+            {"NgShare": {"generate_config": True}},
+            "Write a configuration file with every option, and exit.",
+        ),
+    }
+
+    @catch_config_error
+    def initialize(self, argv: list[str] | None = None) -> None:
+        self.parse_command_line(argv)
+        if self.extra_args:
+            raise StartError(f"Unknown arguments: {' '.join(self.extra_args)}; see ngshare --help")
+        if self.generate_config:
+            return
+        given = "config_file" in self.cli_config.get("NgShare", {})
+        if given and not os.path.isfile(self.config_file):
+            raise StartError(f"There is no configuration file {self.config_file}")
+        self.load_config_file(os.path.abspath(self.config_file))
+
+    def start(self) -> None:
+        if self.generate_config:
+            self._write_config()
+            return
+        logging.basicConfig(level=self.log_level, format=LOG_FORMAT)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        asyncio.run(serve(self))
+
+    def _write_config(self) -> None:
+        if os.path.exists(self.config_file):
+            raise StartError(f"{self.config_file} exists; it was left as it is")
+        with open(self.config_file, "w", encoding="utf-8") as file:
+            file.write(self.generate_config_file())
+        print(f"Wrote {self.config_file}")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command `ngshare`."""
+    app = NgShare()
+    try:
+        app.initialize(argv)
+        app.start()
+    except StartError as error:
+        print(f"ngshare: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,174 @@
+"""Assignments: release, fetch, list, un-release."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timezone
+
+from sqlalchemy import delete, func, select, union, update
+from sqlalchemy.orm import Session
+
+from ngshare.database import snapshots
+from ngshare.database.engine import insert
+from ngshare.database.models import Assignment, Feedback, Release, Submission
+from ngshare.database.snapshots import PackedSnapshot, StoredFile
+from ngshare.errors import Conflict, NotFound
+from ngshare.permissions import Access, Identity, require_instructor, require_member
+
+
+def list_assignments(session: Session, identity: Identity, course_id: str) -> list[str]:
+    """The ids of the released assignments, in the order of release, for members."""
+    access = require_member(session, identity, course_id)
+    return list(
+        session.scalars(
+            select(Assignment.name)
+            .where(Assignment.course_pk == access.course_pk, Assignment.released_at.is_not(None))
+            .order_by(Assignment.released_at, Assignment.pk)
+        )
+    )
+
+
+def get_assignment(session: Session, access: Access, assignment_id: str) -> int:
+    """The primary key of a released assignment.
+
+    Raises:
+        NotFound: there is none of this name, or it was un-released.
+    """
+    pk = session.scalar(
+        select(Assignment.pk).where(
+            Assignment.course_pk == access.course_pk,
+            Assignment.name == assignment_id,
+            Assignment.released_at.is_not(None),
+        )
+    )
+    if pk is None:
+        raise NotFound("Assignment not found")
+    return pk
+
+
+def fetch_assignment(
+    session: Session, identity: Identity, course_id: str, assignment_id: str
+) -> list[StoredFile]:
+    """The files of the newest version, sorted by path, for members.
+
+    Raises:
+        NotFound: no such course, or no such released assignment.
+    """
+    access = require_member(session, identity, course_id)
+    assignment_pk = get_assignment(session, access, assignment_id)
+    newest = (
+        select(Release.snapshot_pk)
+        .where(Release.assignment_pk == assignment_pk)
+        .order_by(Release.version.desc())
+        .limit(1)
+    )
+    return snapshots.list_files(session, session.scalars(newest).one())
+
+
+def require_new_assignment(
+    session: Session, identity: Identity, course_id: str, assignment_id: str
+) -> Access:
+    """Enter the course as an instructor who may release this assignment.
+
+    Raises:
+        NotFound, PermissionDenied: see require_instructor.
+        Conflict: it is released already.
+    """
+    access = require_instructor(session, identity, course_id)
+    try:
+        get_assignment(session, access, assignment_id)
+    except NotFound:
+        return access
+    raise Conflict("Assignment already exists")
+
+
+def release_assignment(
+    session: Session,
+    identity: Identity,
+    course_id: str,
+    assignment_id: str,
+    directory: PackedSnapshot,
+) -> None:
+    """Release an assignment, for instructors.
+
+    One that was un-released comes back as a new version, with its submissions and feedback.
+
+    Raises: see require_new_assignment.
+    """
+    access = require_new_assignment(session, identity, course_id, assignment_id)
+    now = datetime.now(timezone.utc)
+    row = insert(session, Assignment).values(
+        course_pk=access.course_pk, name=assignment_id, released_at=now
+    )
+    # Two releases at once: the row is locked by the first; the second finds it released and
+    # changes nothing, so that there is no primary key to return.
+    assignment_pk = session.scalar(
+        row.on_conflict_do_update(
+            index_elements=["course_pk", "name"],
+            set_={"released_at": now},
+            where=Assignment.released_at.is_(None),
+        ).returning(Assignment.pk)
+    )
+    if assignment_pk is None:
+        raise Conflict("Assignment already exists")
+    last_version = session.scalar(
+        select(func.max(Release.version)).where(Release.assignment_pk == assignment_pk)
+    )
+    session.add(
+        Release(
+            assignment_pk=assignment_pk,
+            version=(last_version or 0) + 1,
+            snapshot_pk=snapshots.put(session, directory),
+            at=now,
+            by=str(identity),
+        )
+    )
+
+
+def unrelease_assignment(
+    session: Session, identity: Identity, course_id: str, assignment_id: str, purge: bool
+) -> None:
+    """Take an assignment out of sight, for instructors; with purge, erase it and all its work.
+
+    What was submitted comes back when the assignment is released again. Only purge destroys, and
+    it also finds assignments that are out of sight.
+
+    Raises:
+        NotFound: no such course, or no such assignment.
+    """
+    access = require_instructor(session, identity, course_id)
+    if purge:
+        pk = session.scalar(
+            select(Assignment.pk).where(
+                Assignment.course_pk == access.course_pk, Assignment.name == assignment_id
+            )
+        )
+        if pk is None:
+            raise NotFound("Assignment not found")
+        erase(session, [pk])
+        return
+    pk = get_assignment(session, access, assignment_id)
+    session.execute(update(Assignment).where(Assignment.pk == pk).values(released_at=None))
+
+
+def erase(session: Session, assignment_pks: Collection[int]) -> None:
+    """Remove assignments with their releases, submissions and feedback, and unused bytes."""
+    of_assignments = Submission.assignment_pk.in_(assignment_pks)
+    submission_pks = select(Submission.pk).where(of_assignments)
+    feedback = Feedback.submission_pk.in_(submission_pks)
+    releases = Release.assignment_pk.in_(assignment_pks)
+    used = session.scalars(
+        union(
+            select(Release.snapshot_pk).where(releases),
+            select(Submission.snapshot_pk).where(of_assignments),
+            select(Feedback.snapshot_pk).where(feedback),
+        )
+    ).all()
+    for table, rows in (
+        (Feedback, feedback),
+        (Submission, of_assignments),
+        (Release, releases),
+        (Assignment, Assignment.pk.in_(assignment_pks)),
+    ):
+        session.execute(delete(table).where(rows).execution_options(synchronize_session=False))
+    snapshots.remove_unused(session, used)

@@ -1,0 +1,100 @@
+"""Courses: list, create, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timezone
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from ngshare import assignments
+from ngshare.database.engine import insert
+from ngshare.database.models import INSTRUCTOR, Assignment, Course, Membership, User
+from ngshare.errors import Conflict, NotFound
+from ngshare.permissions import Identity, enter_course, require_admin
+from ngshare.users import ensure_users
+
+
+def list_courses(session: Session, identity: Identity) -> list[str]:
+    """The ids of the courses that the caller is in, or of all for an admin; sorted."""
+    query = select(Course.name).where(Course.deleted_at.is_(None)).order_by(Course.name)
+    if not identity.is_admin:
+        if identity.is_service:
+            return []
+        query = (
+            query.join(Membership, Membership.course_pk == Course.pk)
+            .join(User, User.pk == Membership.user_pk)
+            .where(User.name == identity.name, Membership.active)
+        )
+    return list(session.scalars(query))
+
+
+def require_new_course(session: Session, identity: Identity, course_id: str) -> None:
+    """Raise PermissionDenied or Conflict unless the caller may create this course."""
+    require_admin(identity)
+    exists = select(Course.pk).where(Course.name == course_id, Course.deleted_at.is_(None))
+    if session.scalar(exists) is not None:
+        raise Conflict("Course already exists")
+
+
+def create_course(
+    session: Session, identity: Identity, course_id: str, instructors: Collection[str]
+) -> None:
+    """Create a course with its instructors.
+
+    A deleted course comes back with its students and their work; its instructors are those named
+    now, and no others.
+
+    Raises:
+        PermissionDenied: the caller is no admin.
+        Conflict: the course exists.
+    """
+    require_new_course(session, identity, course_id)
+    statement = insert(session, Course).values(name=course_id, deleted_at=None)
+    course_pk = session.scalars(
+        statement.on_conflict_do_update(
+            index_elements=["name"], set_={"deleted_at": None}
+        ).returning(Course.pk)
+    ).one()
+    session.execute(
+        update(Membership)
+        .where(Membership.course_pk == course_pk, Membership.role == INSTRUCTOR)
+        .values(active=False)
+    )
+    pks = ensure_users(session, instructors)
+    if pks:
+        row = insert(session, Membership)
+        session.execute(
+            row.on_conflict_do_update(
+                index_elements=["course_pk", "user_pk"],
+                set_={"role": row.excluded.role, "active": True},
+            ),
+            [
+                {"course_pk": course_pk, "user_pk": pk, "role": INSTRUCTOR, "active": True}
+                for pk in pks.values()
+            ],
+        )
+
+
+def delete_course(session: Session, identity: Identity, course_id: str, purge: bool) -> None:
+    """Take a course out of sight; with purge, erase it with all its work.
+
+    Raises:
+        PermissionDenied: the caller is no admin.
+        NotFound: no such course.
+    """
+    require_admin(identity)
+    if purge:
+        course_pk = session.scalar(select(Course.pk).where(Course.name == course_id))
+        if course_pk is None:
+            raise NotFound("Course not found")
+        in_course = select(Assignment.pk).where(Assignment.course_pk == course_pk)
+        assignments.erase(session, session.scalars(in_course).all())
+        session.execute(delete(Membership).where(Membership.course_pk == course_pk))
+        session.execute(delete(Course).where(Course.pk == course_pk))
+        return
+    course_pk = enter_course(session, identity, course_id).course_pk
+    session.execute(
+        update(Course).where(Course.pk == course_pk).values(deleted_at=datetime.now(timezone.utc))
+    )

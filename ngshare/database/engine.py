@@ -1,0 +1,180 @@
+"""Engines, sessions and transactions for SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
+
+from ngshare.errors import DatabaseUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READERS = min(32, 4 * (os.cpu_count() or 1))
+TRIES = 5
+BUSY_TIMEOUT_SECONDS = 30
+MINIMAL_SQLITE = (3, 35)  # RETURNING
+
+# Serialization failure and deadlock: PostgreSQL has undone the transaction and asks for a
+# repetition, https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html
+_REPEATABLE = {"40001", "40P01"}
+
+
+def normalize_url(url: str) -> URL:
+    """The SQLAlchemy URL that is meant.
+
+    `postgresql://` and `postgres://` mean psycopg 3 whatever SQLAlchemy's own default is.
+
+    Raises:
+        ValueError: not a URL of a database that ngshare can use. The message holds no password.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError(
+            "The database is not given as a URL such as sqlite:////srv/ngshare/ngshare.db "
+            "or postgresql://user:password@host/name"
+        ) from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise ValueError(
+            f"ngshare can't use the database {parsed.drivername}: use sqlite or postgresql"
+        )
+    if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError("ngshare needs a database in a file: sqlite:////path/to/ngshare.db")
+    return parsed
+
+
+def make_engine(url: str, pool_size: int = READERS + 1) -> Engine:
+    """An engine whose connections have foreign keys and durable commits switched on.
+
+    Raises:
+        ValueError: see normalize_url; or the folder of an SQLite file does not exist.
+    """
+    parsed = normalize_url(url)
+    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0}
+    if parsed.drivername != "sqlite":
+        return create_engine(parsed, **options)
+
+    if sqlite3.sqlite_version_info < MINIMAL_SQLITE:
+        raise ValueError(f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or newer is needed")
+    folder = Path(str(parsed.database)).resolve().parent
+    if not folder.is_dir():
+        raise ValueError(f"The database's folder {folder} does not exist: create it first")
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, **options)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_sqlite alone
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once: a reader that turns writer can't be made to wait.
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def insert(session: Session, table: Any) -> Any:
+    """An INSERT that knows ON CONFLICT, in the session's dialect."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+class Database:
+    """Runs functions of a session in transactions, and owns the threads that do so.
+
+    SQLite has one writer at a time, so there one thread does all the writing and nobody polls
+    for the lock; readers go on beside it. PostgreSQL's writers share the readers' threads.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        self._read_sessions = sessionmaker(engine)
+        self._write_sessions = sessionmaker(engine.execution_options(writes=True))
+        self.readers = ThreadPoolExecutor(READERS, "ngshare-reader")
+        self.writers = ThreadPoolExecutor(1, "ngshare-writer") if self.is_sqlite else self.readers
+
+    def read(
+        self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call function(session, ...) in a transaction that changes nothing."""
+        return self._attempt(self._read_sessions, False, function, *args, **kwargs)
+
+    def write(
+        self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call function(session, ...) in a transaction, and commit before returning.
+
+        A transaction that collided with another one is undone and repeated from the start.
+
+        Raises:
+            DatabaseUnavailable: also if it is unknown whether the commit was done.
+        """
+        return self._attempt(self._write_sessions, True, function, *args, **kwargs)
+
+    def _attempt(
+        self,
+        sessions: sessionmaker[Session],
+        commits: bool,
+        function: Callable[Concatenate[Session, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        for attempt in range(1, TRIES + 1):
+            committing = False
+            try:
+                with sessions() as session:
+                    result = function(session, *args, **kwargs)
+                    if commits:
+                        session.flush()
+                        committing = True
+                        session.commit()
+                return result
+            except DBAPIError as error:
+                if attempt < TRIES and _may_repeat(error, committing):
+                    continue
+                if error.connection_invalidated or _is_unreachable(error):
+                    raise DatabaseUnavailable(
+                        "The database was lost while it stored this; look before you repeat it"
+                        if committing
+                        else "The database cannot be reached; nothing was changed"
+                    ) from error
+                raise
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Wait for what runs, then close every connection."""
+        self.readers.shutdown()
+        self.writers.shutdown()
+        self.engine.dispose()
+
+
+def _may_repeat(error: DBAPIError, committing: bool) -> bool:
+    """Whether the transaction was surely undone, and another try may go better."""
+    if isinstance(error, IntegrityError):
+        return True
+    if getattr(error.orig, "sqlstate", None) in _REPEATABLE:
+        return True
+    return error.connection_invalidated and not committing
+
+
+def _is_unreachable(error: DBAPIError) -> bool:
+    """Whether a new connection was refused, which SQLAlchemy doesn't call invalidated."""
+    return error.statement is None and type(error.orig).__name__ == "OperationalError"

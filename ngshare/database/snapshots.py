@@ -1,0 +1,104 @@
+"""Snapshots: immutable directories, which released assignments, submissions and feedback are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from ngshare.database import blobs
+from ngshare.database.blobs import PackedBlob
+from ngshare.database.engine import insert
+from ngshare.database.models import (
+    Blob,
+    Feedback,
+    Release,
+    Snapshot,
+    SnapshotFile,
+    Submission,
+)
+
+PKS_A_STATEMENT = 500
+
+
+@dataclass(frozen=True)
+class PackedSnapshot:
+    """A directory ready to be stored.
+
+    Attributes:
+        digest: of its manifest (wire.manifest_digest).
+        files: content by path.
+    """
+
+    digest: bytes
+    files: dict[str, PackedBlob]
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a stored snapshot: size in bytes, digest SHA-256, checksum MD5."""
+
+    path: str
+    size: int
+    digest: bytes
+    checksum: bytes
+
+
+def put(session: Session, packed: PackedSnapshot) -> int:
+    """Store a directory, or find the equal one that is there; its primary key."""
+    known = session.scalar(select(Snapshot.pk).where(Snapshot.digest == packed.digest))
+    if known is not None:
+        return known
+    blobs.put(session, packed.files.values())
+    row = {
+        "digest": packed.digest,
+        "size": sum(blob.size for blob in packed.files.values()),
+        "file_count": len(packed.files),
+    }
+    statement = insert(session, Snapshot).values(row).on_conflict_do_nothing()
+    pk = session.scalar(statement.returning(Snapshot.pk))
+    if pk is None:  # another replica was faster; its commit is visible by now
+        return session.scalars(select(Snapshot.pk).where(Snapshot.digest == packed.digest)).one()
+    if packed.files:
+        session.execute(
+            insert(session, SnapshotFile),
+            [
+                {"snapshot_pk": pk, "path": path, "digest": blob.digest}
+                for path, blob in packed.files.items()
+            ],
+        )
+    return pk
+
+
+def list_files(session: Session, snapshot_pk: int) -> list[StoredFile]:
+    """The files of a snapshot, sorted by path."""
+    rows = session.execute(
+        select(SnapshotFile.path, Blob.size, Blob.digest, Blob.checksum)
+        .join(Blob, Blob.digest == SnapshotFile.digest)
+        .where(SnapshotFile.snapshot_pk == snapshot_pk)
+        .order_by(SnapshotFile.path)
+    )
+    return [StoredFile(*row) for row in rows]
+
+
+def remove_unused(session: Session, snapshot_pks: Collection[int]) -> None:
+    """Remove those of the snapshots that nothing refers to any more, and their unused blobs."""
+    pks = sorted(set(snapshot_pks))
+    for start in range(0, len(pks), PKS_A_STATEMENT):
+        _remove_unused(session, pks[start : start + PKS_A_STATEMENT])
+
+
+def _remove_unused(session: Session, snapshot_pks: list[int]) -> None:
+    unused = select(Snapshot.pk).where(Snapshot.pk.in_(snapshot_pks))
+    for table in (Release, Submission, Feedback):
+        unused = unused.where(
+            ~select(table.snapshot_pk).where(table.snapshot_pk == Snapshot.pk).exists()
+        )
+    gone = list(session.scalars(unused))
+    files = SnapshotFile.snapshot_pk.in_(gone)
+    digests = set(session.scalars(select(SnapshotFile.digest).where(files)))
+    session.execute(delete(SnapshotFile).where(files))
+    session.execute(delete(Snapshot).where(Snapshot.pk.in_(gone)))
+    blobs.remove_unused(session, digests)

@@ -1,0 +1,80 @@
+"""The conditions a call can end in; each knows its HTTP status.
+
+The server raises them and turns them into answers in one place (handlers.base); a client turns
+an answer's status back into the same class. Messages are part of the API's contract.
+"""
+
+from __future__ import annotations
+
+
+class NgShareError(Exception):
+    """A call ended in a condition that its caller should be told of.
+
+    Attributes:
+        message: what the caller reads, in full sentences or in the contract's words.
+        status: the HTTP status that stands for the condition.
+        retry_after_seconds: when trying again may help, else None.
+    """
+
+    status = 500
+    retry_after_seconds: int | None = None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidRequest(NgShareError):
+    """The request can't be understood; it must be changed."""
+
+    status = 400
+
+
+class Unauthenticated(NgShareError):
+    """Nobody, or a token that the Hub does not know."""
+
+    status = 401
+
+
+class PermissionDenied(NgShareError):
+    """The caller is known and may not do this."""
+
+    status = 403
+
+
+class NotFound(NgShareError):
+    """The thing named in the request does not exist."""
+
+    status = 404
+
+
+class Conflict(NgShareError):
+    """What the request asks for contradicts what is there."""
+
+    status = 409
+
+
+class TooLarge(NgShareError):
+    """The body is over a limit; the message names it."""
+
+    status = 413
+
+
+class HubUnavailable(NgShareError):
+    """The JupyterHub can't say who is calling.
+
+    The status tells whose fault it is: 503 the Hub is down or slow, 502 it answered with an
+    error, 500 it refuses ngshare's own token.
+    """
+
+    def __init__(self, message: str, status: int = 503) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_seconds = 5 if status in (502, 503) else None
+
+
+class DatabaseUnavailable(NgShareError):
+    """The database can't be reached, or was lost before it confirmed a change."""
+
+    status = 503
+    retry_after_seconds = 5

@@ -1,0 +1,93 @@
+"""Feedback on submissions: release, fetch."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ngshare.database import snapshots
+from ngshare.database.engine import insert
+from ngshare.database.models import Feedback
+from ngshare.database.snapshots import PackedSnapshot
+from ngshare.permissions import Identity, require_instructor, require_self_or_instructor
+from ngshare.submissions import TimedFiles, get_submission
+
+
+def require_grader(
+    session: Session,
+    identity: Identity,
+    course_id: str,
+    assignment_id: str,
+    student_id: str,
+    timestamp: str | None,
+) -> int:
+    """The primary key of the submission that the caller may give feedback on.
+
+    Raises:
+        PermissionDenied: the caller does not teach the course.
+        NotFound: no such course, assignment, person in the course, or submission.
+        InvalidRequest: the timestamp is missing or can't be read.
+    """
+    access = require_instructor(session, identity, course_id)
+    return get_submission(session, access, assignment_id, student_id, timestamp or None).pk
+
+
+def release_feedback(
+    session: Session,
+    identity: Identity,
+    course_id: str,
+    assignment_id: str,
+    student_id: str,
+    timestamp: str | None,
+    directory: PackedSnapshot,
+) -> None:
+    """Give feedback on a submission, for instructors; it replaces what was given before.
+
+    Raises: see require_grader.
+    """
+    submission_pk = require_grader(
+        session, identity, course_id, assignment_id, student_id, timestamp
+    )
+    replaced = session.scalar(
+        select(Feedback.snapshot_pk).where(Feedback.submission_pk == submission_pk)
+    )
+    row = {
+        "snapshot_pk": snapshots.put(session, directory),
+        "at": datetime.now(timezone.utc),
+        "by": str(identity),
+    }
+    session.execute(
+        insert(session, Feedback)
+        .values(submission_pk=submission_pk, **row)
+        .on_conflict_do_update(index_elements=["submission_pk"], set_=row)
+    )
+    if replaced is not None:
+        snapshots.remove_unused(session, [replaced])
+
+
+def fetch_feedback(
+    session: Session,
+    identity: Identity,
+    course_id: str,
+    assignment_id: str,
+    student_id: str,
+    timestamp: str | None,
+) -> TimedFiles:
+    """The feedback on a submission, empty while there is none; for instructors and its author.
+
+    Args:
+        timestamp: of the submission; empty for the latest, but it must be there.
+
+    Raises:
+        NotFound: no such course, assignment, person in the course, or submission.
+        InvalidRequest: the timestamp is missing or can't be read.
+    """
+    access = require_self_or_instructor(session, identity, course_id, student_id)
+    submission = get_submission(session, access, assignment_id, student_id, timestamp)
+    snapshot_pk = session.scalar(
+        select(Feedback.snapshot_pk).where(Feedback.submission_pk == submission.pk)
+    )
+    files = [] if snapshot_pk is None else snapshots.list_files(session, snapshot_pk)
+    return TimedFiles(submission.at, files)

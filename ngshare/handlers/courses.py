@@ -1,0 +1,30 @@
+"""/courses and /course/<course>."""
+
+from __future__ import annotations
+
+from ngshare import courses, wire
+from ngshare.errors import InvalidRequest
+from ngshare.handlers.base import BaseHandler
+from ngshare.handlers.uploads import decode_json
+
+NOT_DECODED = "Instructors cannot be JSON decoded"
+
+
+class CourseListHandler(BaseHandler):
+    async def get(self) -> None:
+        self.answer(courses=await self.read(courses.list_courses, self.identity))
+
+
+class CourseHandler(BaseHandler):
+    async def post(self, course_id: str) -> None:
+        await self.read(courses.require_new_course, self.identity, course_id)
+        instructors = decode_json(self.raw_argument("instructors") or b"[]", list[str], NOT_DECODED)
+        if not all(map(wire.is_legal_name, instructors)):
+            raise InvalidRequest(NOT_DECODED)
+        await self.transact(courses.create_course, self.identity, course_id, instructors)
+        self.answer()
+
+    async def delete(self, course_id: str) -> None:
+        purge = self.flag("purge")
+        await self.transact(courses.delete_course, self.identity, course_id, purge)
+        self.answer()

@@ -1,0 +1,28 @@
+"""/feedback/<course>/<assignment>/<student>."""
+
+from __future__ import annotations
+
+from ngshare import feedback, wire
+from ngshare.handlers.directories import DirectoryHandler
+
+
+class FeedbackHandler(DirectoryHandler):
+    async def get(self, course_id: str, assignment_id: str, student_id: str) -> None:
+        found = await self.read(
+            feedback.fetch_feedback,
+            self.identity,
+            course_id,
+            assignment_id,
+            student_id,
+            self.argument("timestamp"),
+        )
+        await self.answer_directory(found.files, timestamp=wire.format_timestamp(found.at))
+
+    async def post(self, course_id: str, assignment_id: str, student_id: str) -> None:
+        await self.compute(self.parse_body)
+        timestamp = self.argument("timestamp")
+        where = (self.identity, course_id, assignment_id, student_id, timestamp)
+        await self.read(feedback.require_grader, *where)
+        directory = await self.decode_directory()
+        await self.transact(feedback.release_feedback, *where, directory)
+        self.answer()

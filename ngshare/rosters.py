@@ -1,0 +1,214 @@
+"""Rosters: the instructors and students of a course."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session
+
+from ngshare import wire
+from ngshare.database.engine import insert
+from ngshare.database.models import INSTRUCTOR, STUDENT, Membership, User
+from ngshare.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
+from ngshare.permissions import (
+    Identity,
+    enter_course,
+    require_admin,
+    require_instructor,
+    require_member,
+    require_self_or_instructor,
+)
+from ngshare.users import ensure_users
+
+NOT_AS_STUDENT = "Cannot add instructor as student"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody in a roster; what nobody has told yet is None."""
+
+    username: str
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+
+    def complete(self) -> Person:
+        """The same person with tidy texts.
+
+        Raises:
+            InvalidRequest: one of the texts is missing.
+        """
+        if self.first_name is None:
+            raise InvalidRequest("Please supply first name")
+        if self.last_name is None:
+            raise InvalidRequest("Please supply last name")
+        if self.email is None:
+            raise InvalidRequest("Please supply email")
+        return Person(
+            self.username,
+            wire.clean_text(self.first_name),
+            wire.clean_text(self.last_name),
+            wire.clean_text(self.email),
+        )
+
+
+def _people(course_pk: int, role: str) -> Select:
+    """The active members with a role, in the order of being added."""
+    return (
+        select(User.name, Membership.first_name, Membership.last_name, Membership.email)
+        .join(Membership, Membership.user_pk == User.pk)
+        .where(Membership.course_pk == course_pk, Membership.role == role, Membership.active)
+        .order_by(Membership.pk)
+    )
+
+
+def _get_person(session: Session, course_pk: int, role: str, user_name: str) -> Person:
+    row = session.execute(_people(course_pk, role).where(User.name == user_name)).one_or_none()
+    if row is None:
+        raise NotFound(f"{role.capitalize()} not found")
+    return Person(*row)
+
+
+def _store(session: Session, course_pk: int, role: str, people: Sequence[Person]) -> None:
+    """Add or update members; the last of several rows for one person counts."""
+    pks = ensure_users(session, [person.username for person in people])
+    row = insert(session, Membership)
+    columns = ("role", "first_name", "last_name", "email", "active")
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=["course_pk", "user_pk"],
+            set_={column: row.excluded[column] for column in columns},
+        ),
+        [
+            {
+                "course_pk": course_pk,
+                "user_pk": pks[person.username],
+                "role": role,
+                "first_name": person.first_name,
+                "last_name": person.last_name,
+                "email": person.email,
+                "active": True,
+            }
+            for person in people
+        ],
+    )
+
+
+def _remove(session: Session, course_pk: int, role: str, user_name: str) -> None:
+    _get_person(session, course_pk, role, user_name)
+    user_pk = select(User.pk).where(User.name == user_name).scalar_subquery()
+    session.execute(
+        update(Membership)
+        .where(Membership.course_pk == course_pk, Membership.user_pk == user_pk)
+        .values(active=False)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def list_instructors(session: Session, identity: Identity, course_id: str) -> list[Person]:
+    """The instructors of a course, for its members."""
+    access = require_member(session, identity, course_id)
+    return [Person(*row) for row in session.execute(_people(access.course_pk, INSTRUCTOR))]
+
+
+def get_instructor(session: Session, identity: Identity, course_id: str, name: str) -> Person:
+    """One instructor, for the members of the course.
+
+    Raises:
+        NotFound: no such course, or no such instructor in it.
+    """
+    access = require_member(session, identity, course_id)
+    return _get_person(session, access.course_pk, INSTRUCTOR, name)
+
+
+def add_instructor(session: Session, identity: Identity, course_id: str, person: Person) -> None:
+    """Appoint or update an instructor: admins anybody, instructors themselves.
+
+    A student of the course becomes an instructor.
+
+    Raises:
+        PermissionDenied: the caller is neither.
+        InvalidRequest: a text is missing.
+    """
+    access = require_instructor(session, identity, course_id)
+    if not identity.is_admin and not access.is_self(person.username):
+        raise PermissionDenied("Permission denied")
+    _store(session, access.course_pk, INSTRUCTOR, [person.complete()])
+
+
+def remove_instructor(session: Session, identity: Identity, course_id: str, name: str) -> None:
+    """Remove an instructor, for admins; what he submitted stays.
+
+    Raises:
+        PermissionDenied: the caller is no admin; looked at before the course.
+        NotFound: no such course, or no such instructor in it.
+    """
+    require_admin(identity)
+    access = enter_course(session, identity, course_id)
+    _remove(session, access.course_pk, INSTRUCTOR, name)
+
+
+def list_students(session: Session, identity: Identity, course_id: str) -> list[Person]:
+    """The students of a course, for its instructors."""
+    access = require_instructor(session, identity, course_id)
+    return [Person(*row) for row in session.execute(_people(access.course_pk, STUDENT))]
+
+
+def get_student(session: Session, identity: Identity, course_id: str, name: str) -> Person:
+    """One student, for instructors and the student.
+
+    Raises:
+        NotFound: no such course, or no such student in it.
+    """
+    access = require_self_or_instructor(session, identity, course_id, name)
+    return _get_person(session, access.course_pk, STUDENT, name)
+
+
+def add_student(session: Session, identity: Identity, course_id: str, person: Person) -> None:
+    """Add or update a student, for instructors.
+
+    Raises:
+        InvalidRequest: a text is missing.
+        Conflict: the person is an instructor of the course.
+    """
+    access = require_instructor(session, identity, course_id)
+    person = person.complete()
+    teaches = _people(access.course_pk, INSTRUCTOR).where(User.name == person.username)
+    if session.execute(teaches).one_or_none():
+        raise Conflict(NOT_AS_STUDENT)
+    _store(session, access.course_pk, STUDENT, [person])
+
+
+def add_students(
+    session: Session, identity: Identity, course_id: str, people: Sequence[Person]
+) -> list[str | None]:
+    """Add or update many students, for instructors; for each row None or why it was left out."""
+    access = require_instructor(session, identity, course_id)
+    instructors = {name for name, *_ in session.execute(_people(access.course_pk, INSTRUCTOR))}
+
+    def refusal(person: Person) -> str | None:
+        if person.username in instructors:
+            return NOT_AS_STUDENT
+        try:
+            wire.check_name(person.username)
+        except InvalidRequest as error:
+            return error.message
+        return None
+
+    refusals = [refusal(person) for person in people]
+    accepted = [p.complete() for p, refused in zip(people, refusals, strict=True) if not refused]
+    if accepted:
+        _store(session, access.course_pk, STUDENT, accepted)
+    return refusals
+
+
+def remove_student(session: Session, identity: Identity, course_id: str, name: str) -> None:
+    """Remove a student, for instructors; the work stays, visible to instructors.
+
+    Raises:
+        NotFound: no such course, or no such student in it.
+    """
+    access = require_instructor(session, identity, course_id)
+    _remove(session, access.course_pk, STUDENT, name)

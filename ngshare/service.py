@@ -1,0 +1,209 @@
+"""A running service: made from the options, serving until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import OperationalError
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.web import Application as WebApplication
+
+from ngshare import __version__
+from ngshare.auth import HubAuthenticator, StandAloneAuthenticator, derive_key
+from ngshare.database import upgrade
+from ngshare.database.engine import Database, make_engine
+from ngshare.errors import HubUnavailable
+from ngshare.handlers import make_routes
+from ngshare.handlers.base import DRAINED_LIMITS, log_request
+from ngshare.handlers.pages import NotFoundHandler, StaticHandler
+
+if TYPE_CHECKING:
+    from ngshare.app import NgShare
+
+log = logging.getLogger("ngshare")
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class StartError(Exception):
+    """The service can't start; the message says what to change."""
+
+
+async def serve(options: NgShare) -> None:
+    """Run until SIGTERM or SIGINT, then finish the calls that are being worked on.
+
+    Raises:
+        StartError: something is missing or wrong.
+    """
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    prefix = resolve_prefix(options)
+    host, port = resolve_address(options)
+    authenticator = make_authenticator(options, prefix)
+    database = open_database(options)
+    application = make_application(options, prefix, authenticator, database)
+    server = HTTPServer(application, max_body_size=DRAINED_LIMITS * options.max_upload_bytes)
+    try:
+        server.listen(port, host)
+    except OSError as error:
+        raise StartError(
+            f"Can't listen on {host}:{port}: {error.strerror}; --host and --port choose another"
+        ) from None
+    log.info("ngshare %s is at http://%s:%d%s", __version__, host, port, prefix)
+    if isinstance(authenticator, HubAuthenticator):
+        await _greet_hub(authenticator)
+    else:
+        log.warning("Stand-alone mode: no passwords, everybody may act as anybody")
+    await stop.wait()
+    await _drain(server, application.settings["calls"], options.drain_seconds)
+    database.close()
+
+
+def make_application(
+    options: NgShare,
+    prefix: str,
+    authenticator: HubAuthenticator | StandAloneAuthenticator,
+    database: Database,
+) -> WebApplication:
+    """The Tornado application, without a socket."""
+    token = getattr(authenticator, "api_token", "") or os.urandom(16).hex()
+    static = files("ngshare") / "static"
+    return WebApplication(
+        make_routes(prefix),
+        default_handler_class=NotFoundHandler,
+        log_function=log_request,
+        cookie_secret=derive_key(token, "xsrf cookies"),
+        prefix=prefix,
+        authenticator=authenticator,
+        database=database,
+        debug=False,  # Tornado's own debug mode shows tracebacks and reloads
+        debug_mode=options.debug,
+        max_upload_bytes=options.max_upload_bytes,
+        static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
+        calls=set(),
+    )
+
+
+def open_database(options: NgShare) -> Database:
+    """Connect, and upgrade or check the schema.
+
+    Raises:
+        StartError: in every case that is not a defect of ours.
+    """
+    try:
+        engine = make_engine(options.database)
+        if options.upgrade_db:
+            upgrade.upgrade(engine)
+        else:
+            upgrade.check(engine)
+    except (ValueError, upgrade.UpgradeError) as error:
+        raise StartError(str(error)) from None
+    except ModuleNotFoundError:
+        raise StartError(
+            "PostgreSQL's driver is missing: pip install 'ngshare[postgresql]'"
+        ) from None
+    except OperationalError as error:
+        raise StartError(f"The database can't be opened: {error.orig}") from None
+    return Database(engine)
+
+
+def resolve_prefix(options: NgShare) -> str:
+    prefix = options.prefix or os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+    if not prefix:
+        prefix = "/api/" if options.stand_alone else _environment("SERVICE_PREFIX")
+    if not (prefix.startswith("/") and prefix.endswith("/")):
+        raise StartError(f"The prefix {prefix} must begin and end with a slash")
+    if prefix.startswith("/healthz/"):
+        raise StartError("The prefix must not begin with /healthz/, where the health check is")
+    return prefix
+
+
+def resolve_address(options: NgShare) -> tuple[str, int]:
+    """Host and port to listen on."""
+    if options.stand_alone:
+        host = options.host or "127.0.0.1"
+        if host not in LOOPBACK and not options.allow_remote_stand_alone:
+            raise StartError(
+                f"Stand-alone mode has no passwords, so it won't listen on {host}; "
+                "--allow-remote allows it"
+            )
+        return host, options.port or 12121
+    if options.host and options.port:
+        return options.host, options.port
+    url = _environment("SERVICE_URL")
+    try:
+        parts = urlsplit(url)
+        host, port = options.host or parts.hostname, options.port or parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port:
+        raise StartError(
+            f"JUPYTERHUB_SERVICE_URL is {url}: it must name a host and a port, "
+            "for example http://127.0.0.1:10101"
+        )
+    return host, port
+
+
+def make_authenticator(options: NgShare, prefix: str) -> HubAuthenticator | StandAloneAuthenticator:
+    if options.stand_alone:
+        return StandAloneAuthenticator(options.admins)
+    timeout = options.hub_timeout_seconds
+    AsyncHTTPClient.configure(  # used by jupyterhub 5; later ones have a client of their own
+        None,
+        max_clients=100,
+        defaults={"connect_timeout": timeout, "request_timeout": timeout},
+    )
+    return HubAuthenticator(
+        admins=options.admins,
+        admin_services=options.admin_services,
+        required_scopes=_required_scopes(options),
+        identity_cache_seconds=options.identity_cache_seconds,
+        hub_timeout_seconds=timeout,
+        api_token=_environment("API_TOKEN"),
+        api_url=options.hub_api_url or _environment("API_URL"),
+        oauth_client_id=_environment("CLIENT_ID"),
+        base_url=prefix,
+    )
+
+
+def _required_scopes(options: NgShare) -> set[str]:
+    if not options.require_scope:
+        return set()
+    return {f"access:services!service={_environment('SERVICE_NAME')}"}
+
+
+def _environment(name: str) -> str:
+    value = os.environ.get(f"JUPYTERHUB_{name}")
+    if not value:
+        raise StartError(
+            f"The environment variable JUPYTERHUB_{name} is not set. The Hub sets it for the "
+            "services it starts; for others see the manual. --vngshare works without a Hub"
+        )
+    return value
+
+
+async def _greet_hub(authenticator: HubAuthenticator) -> None:
+    try:
+        await authenticator.check_own_token()
+    except HubUnavailable as error:
+        log.warning("%s", error.message)
+
+
+async def _drain(server: HTTPServer, calls: set[Any], seconds: float) -> None:
+    log.info("Stopping; %d calls to finish", len(calls))
+    server.stop()
+    deadline = asyncio.get_running_loop().time() + seconds
+    while calls and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    if calls:
+        log.warning("%d calls were not finished within %g s", len(calls), seconds)
+    await server.close_all_connections()
+    log.info("Stopped")

@@ -1,0 +1,196 @@
+"""Submissions: submit, list, collect. A submission is never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from sqlalchemy import Row, func, or_, select
+from sqlalchemy.orm import Session
+
+from ngshare import wire
+from ngshare.assignments import get_assignment
+from ngshare.database import snapshots
+from ngshare.database.models import Membership, Submission, User
+from ngshare.database.snapshots import PackedSnapshot, StoredFile
+from ngshare.errors import InvalidRequest, NotFound, PermissionDenied
+from ngshare.permissions import (
+    Access,
+    Identity,
+    require_instructor,
+    require_member,
+    require_self_or_instructor,
+)
+from ngshare.users import ensure_users
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A submission as the lists show it."""
+
+    student_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class TimedFiles:
+    """A directory that belongs to the submission of a certain time."""
+
+    at: datetime
+    files: list[StoredFile]
+
+
+def require_submitter(
+    session: Session, identity: Identity, course_id: str, assignment_id: str
+) -> int:
+    """The assignment's primary key, if the caller may submit to it.
+
+    Raises:
+        NotFound: no such course or assignment.
+        PermissionDenied: no member of the course, or a service, which can't be a student.
+    """
+    access = require_member(session, identity, course_id)
+    if identity.is_service:
+        raise PermissionDenied("Permission denied")
+    return get_assignment(session, access, assignment_id)
+
+
+def submit(
+    session: Session,
+    identity: Identity,
+    course_id: str,
+    assignment_id: str,
+    directory: PackedSnapshot,
+) -> datetime:
+    """Record what the caller hands in; its time, which the server's clock tells.
+
+    Raises: see require_submitter.
+    """
+    assignment_pk = require_submitter(session, identity, course_id, assignment_id)
+    user_pk = ensure_users(session, [identity.name])[identity.name]
+    # One submission of a user at a time, so that their times grow.
+    session.execute(select(User.pk).where(User.pk == user_pk).with_for_update(key_share=True))
+    last = session.scalar(
+        select(func.max(Submission.at)).where(
+            Submission.assignment_pk == assignment_pk, Submission.user_pk == user_pk
+        )
+    )
+    now = datetime.now(timezone.utc)
+    at = now if last is None else max(now, last + timedelta(microseconds=1))
+    session.add(
+        Submission(
+            assignment_pk=assignment_pk,
+            user_pk=user_pk,
+            at=at,
+            snapshot_pk=snapshots.put(session, directory),
+        )
+    )
+    return at
+
+
+def list_submissions(
+    session: Session, identity: Identity, course_id: str, assignment_id: str
+) -> list[Receipt]:
+    """Everybody's submissions in the order of time, for instructors.
+
+    Raises:
+        NotFound: no such course or assignment.
+    """
+    access = require_instructor(session, identity, course_id)
+    return _list(session, get_assignment(session, access, assignment_id))
+
+
+def list_student_submissions(
+    session: Session, identity: Identity, course_id: str, assignment_id: str, student_id: str
+) -> list[Receipt]:
+    """One person's submissions in the order of time, for instructors and that person.
+
+    Raises:
+        NotFound: no such course, assignment, or person in the course.
+    """
+    access = require_self_or_instructor(session, identity, course_id, student_id)
+    assignment_pk = get_assignment(session, access, assignment_id)
+    return _list(session, assignment_pk, get_student(session, access, assignment_pk, student_id))
+
+
+def fetch_submission(
+    session: Session,
+    identity: Identity,
+    course_id: str,
+    assignment_id: str,
+    student_id: str,
+    timestamp: str,
+) -> TimedFiles:
+    """The files of a submission, for instructors and its author.
+
+    Args:
+        timestamp: of the submission as the wire has it; empty for the latest.
+
+    Raises:
+        NotFound: no such course, assignment, person in the course, or submission.
+        InvalidRequest: the timestamp can't be read.
+    """
+    access = require_self_or_instructor(session, identity, course_id, student_id)
+    row = get_submission(session, access, assignment_id, student_id, timestamp)
+    return TimedFiles(row.at, snapshots.list_files(session, row.snapshot_pk))
+
+
+def get_submission(
+    session: Session,
+    access: Access,
+    assignment_id: str,
+    student_id: str,
+    timestamp: str | None,
+) -> Row:
+    """The pk, at and snapshot_pk of a submission.
+
+    Args:
+        timestamp: as the wire has it; empty for the latest, None where it was to be supplied.
+
+    Raises: see fetch_submission.
+    """
+    assignment_pk = get_assignment(session, access, assignment_id)
+    student_pk = get_student(session, access, assignment_pk, student_id)
+    if timestamp is None:
+        raise InvalidRequest("Please supply timestamp")
+    query = select(Submission.pk, Submission.at, Submission.snapshot_pk).where(
+        Submission.assignment_pk == assignment_pk, Submission.user_pk == student_pk
+    )
+    if timestamp:
+        query = query.where(Submission.at == wire.parse_timestamp(timestamp))
+    row = session.execute(query.order_by(Submission.at.desc()).limit(1)).one_or_none()
+    if row is None:
+        raise NotFound("Submission not found")
+    return row
+
+
+def get_student(session: Session, access: Access, assignment_pk: int, student_id: str) -> int:
+    """The primary key of a person who is or was in the course, or submitted all the same.
+
+    Raises:
+        NotFound: there is no such person.
+    """
+    was_member = select(Membership.pk).where(
+        Membership.course_pk == access.course_pk, Membership.user_pk == User.pk
+    )
+    submitted = select(Submission.pk).where(
+        Submission.assignment_pk == assignment_pk, Submission.user_pk == User.pk
+    )
+    pk = session.scalar(
+        select(User.pk).where(User.name == student_id, or_(was_member.exists(), submitted.exists()))
+    )
+    if pk is None:
+        raise NotFound("Student not found")
+    return pk
+
+
+def _list(session: Session, assignment_pk: int, user_pk: int | None = None) -> list[Receipt]:
+    query = (
+        select(User.name, Submission.at)
+        .join(Submission, Submission.user_pk == User.pk)
+        .where(Submission.assignment_pk == assignment_pk)
+        .order_by(Submission.at, Submission.pk)
+    )
+    if user_pk is not None:
+        query = query.where(Submission.user_pk == user_pk)
+    return [Receipt(name, at) for name, at in session.execute(query)]

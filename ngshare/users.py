@@ -1,0 +1,28 @@
+"""Users: a row for everybody who is in a course or has handed something in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ngshare.database.engine import insert
+from ngshare.database.models import User
+
+NAMES_A_STATEMENT = 500
+
+
+def ensure_users(session: Session, names: Collection[str]) -> dict[str, int]:
+    """Primary keys by name, in the order given; users unknown so far get a row."""
+    wanted = list(dict.fromkeys(names))
+    known: dict[str, int] = {}
+    for start in range(0, len(wanted), NAMES_A_STATEMENT):
+        batch = wanted[start : start + NAMES_A_STATEMENT]
+        query = select(User.name, User.pk).where(User.name.in_(batch))
+        known.update((name, pk) for name, pk in session.execute(query))
+        missing = [{"name": name} for name in batch if name not in known]
+        if missing:
+            session.execute(insert(session, User).on_conflict_do_nothing(), missing)
+            known.update((name, pk) for name, pk in session.execute(query))
+    return {name: known[name] for name in wanted}

@@ -1,0 +1,159 @@
+"""Servers and databases for all tests.
+
+A test that takes `database_url`, or anything made from it, runs on SQLite and on PostgreSQL, on a
+database of its own that migrations built.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from ngshare.app import NgShare
+from ngshare.database.engine import Database, make_engine
+from ngshare.database.upgrade import upgrade
+from ngshare.service import make_application, make_authenticator
+from tests.api import Api
+from tests.fake_hub import SERVICE_TOKEN, FakeHub, LoopThread, RunningServer
+from tests.postgres import PostgreSQL
+
+PREFIX = "/services/ngshare/"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    server = PostgreSQL()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: PostgreSQL) -> str:
+    """The name of a database with the tables and no rows."""
+    url = postgresql.create_database()
+    engine = make_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    return url.split("@/")[1].partition("?")[0]
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with the tables and no rows."""
+    path = tmp_path_factory.mktemp("template") / "ngshare.db"
+    engine = make_engine(f"sqlite:///{path}")
+    upgrade(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        path = tmp_path / "ngshare.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    url = server.create_database(request.getfixturevalue("postgresql_template"))
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(make_engine(database_url))
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def loop_thread() -> Iterator[LoopThread]:
+    thread = LoopThread()
+    yield thread
+    thread.close()
+
+
+@pytest.fixture(scope="session")
+def the_hub(loop_thread: LoopThread) -> Iterator[FakeHub]:
+    hub = FakeHub(loop_thread)
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def hub(the_hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    """A Hub in good health, and its environment for a service."""
+    the_hub.reset()
+    for name, value in {
+        "API_TOKEN": SERVICE_TOKEN,
+        "API_URL": the_hub.api_url,
+        "CLIENT_ID": "service-ngshare",
+        "SERVICE_NAME": "ngshare",
+        "SERVICE_PREFIX": PREFIX,
+        "BASE_URL": "/",
+    }.items():
+        monkeypatch.setenv(f"JUPYTERHUB_{name}", value)
+    return the_hub
+
+
+@pytest.fixture
+def serve(
+    hub: FakeHub, database: Database, loop_thread: LoopThread
+) -> Iterator[Callable[..., Api]]:
+    """Start a server with some options of NgShare; several may share the database."""
+    running: list[RunningServer] = []
+    sessions: list[requests.Session] = []
+
+    def start(**options: Any) -> Api:
+        options.setdefault("admins", ["root"])
+        app = NgShare(**options)
+        prefix = "/api/" if app.stand_alone else PREFIX
+
+        def build() -> Any:
+            return make_application(app, prefix, make_authenticator(app, prefix), database)
+
+        server = RunningServer(loop_thread, loop_thread.call(build))
+        running.append(server)
+        session = requests.Session()
+        session.trust_env = False
+        sessions.append(session)
+        return Api(server.url + prefix, session)
+
+    yield start
+    for session in sessions:
+        session.close()
+    for server in running:
+        server.close()
+
+
+@pytest.fixture
+def api(serve: Callable[..., Api]) -> Api:
+    """A server in its default configuration, with the admin root."""
+    return serve()
+
+
+@pytest.fixture
+def course(api: Api) -> Api:
+    """The server with course1 (instructor kevin, students lawrence and eric) and course2.
+
+    In course1 the assignment `challenge` is released; course2 is abigail's, with her student eric.
+    """
+    root = api.user("root")
+    root.ok("POST", "course/course1", instructors='["kevin"]')
+    root.ok("POST", "course/course2", instructors='["abigail"]')
+    for course_id, student in (("course1", "lawrence"), ("course1", "eric"), ("course2", "eric")):
+        root.ok(
+            "POST",
+            f"student/{course_id}/{student}",
+            first_name=student.title(),
+            last_name="Student",
+            email=f"{student}@example.org",
+        )
+    api.user("kevin").release("course1", "challenge", {"file2": b"22222"})
+    return api

@@ -1,0 +1,88 @@
+"""Hubs of several kinds, and tests that tell a story."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .hub import HUB5, NEWEST, Hub
+
+
+@dataclass(frozen=True)
+class Site:
+    """One way to run ngshare under a Hub."""
+
+    name: str
+    python: Path = NEWEST
+    database: str = "sqlite"
+    base_url: str = "/"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+SITES = [
+    Site("sqlite"),
+    Site("postgresql", database="postgresql", base_url="/jupyterhub/"),
+    Site("hub5", python=HUB5),
+]
+LOGIN_SITES = [
+    Site("newest"),
+    Site("newest-with-base-url", base_url="/jupyterhub/"),
+    Site("hub5", python=HUB5, base_url="/jupyterhub/"),
+]
+
+OpenHub = Callable[..., Hub]
+
+
+@pytest.fixture(scope="module")
+def open_hub(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OpenHub]:
+    """A function that starts the Hub of a site."""
+    hubs: list[Hub] = []
+
+    def start(site: Site, **options: object) -> Hub:
+        folder = tmp_path_factory.mktemp("hub")
+        if site.database == "postgresql":
+            database_url = request.getfixturevalue("postgresql").create_database()
+        else:
+            database_url = f"sqlite:///{folder}/ngshare.db"
+        hub = Hub(folder, database_url, site.python, site.base_url, **options)
+        hubs.append(hub)
+        return hub.__enter__()
+
+    yield start
+    for hub in hubs:
+        hub.stop()
+        assert hub.survivors == [], hub.logs()
+
+
+FAILED = pytest.StashKey[dict[object, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "story: these tests build on each other, in their order")
+    config.stash[FAILED] = {}
+
+
+def story_of(item: pytest.Item) -> object:
+    """What the chapters of one story have in common: their module and its parameter."""
+    parameters = getattr(item, "callspec", None)
+    return item.path, parameters and parameters.id
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """After a chapter that failed, the rest of its story makes no sense."""
+    failed = item.config.stash[FAILED].get(story_of(item))
+    if failed and item.get_closest_marker("story"):
+        pytest.fail(f"not tried, because {failed} failed", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.failed:
+        item.config.stash[FAILED].setdefault(story_of(item), item.name)
+    return report

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-from traitlets import Bool, Float, Integer, List, Unicode
+from traitlets import Bool, Float, Integer, List, Unicode, default
 from traitlets.config import Application, catch_config_error
 
 from ngshare import __version__
@@ -156,6 +156,10 @@ class NgShare(Application):
     generate_config = Bool(
         False, help="Write a configuration file with every option, and exit."
     ).tag(config=True)
+
+    @default("log_level")
+    def _log_level(self) -> int:
+        return logging.INFO
 
     aliases = {
         "config": "NgShare.config_file",

@@ -10,15 +10,14 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sqlalchemy.exc import OperationalError
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.web import Application as WebApplication
 
 from ngshare import __version__
 from ngshare.auth import HubAuthenticator, StandAloneAuthenticator, derive_key
-from ngshare.database import upgrade
-from ngshare.database.engine import Database, make_engine
+from ngshare.database.engine import Database
+from ngshare.database.upgrade import UpgradeError, open_database
 from ngshare.errors import HubUnavailable
 from ngshare.handlers import make_routes
 from ngshare.handlers.base import DRAINED_LIMITS, log_request
@@ -48,7 +47,10 @@ async def serve(options: NgShare) -> None:
     prefix = resolve_prefix(options)
     host, port = resolve_address(options)
     authenticator = make_authenticator(options, prefix)
-    database = open_database(options)
+    try:
+        database = open_database(options.database, may_upgrade=options.upgrade_db)
+    except UpgradeError as error:
+        raise StartError(str(error)) from None
     application = make_application(options, prefix, authenticator, database)
     server = HTTPServer(application, max_body_size=DRAINED_LIMITS * options.max_upload_bytes)
     try:
@@ -90,29 +92,6 @@ def make_application(
         static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
         calls=set(),
     )
-
-
-def open_database(options: NgShare) -> Database:
-    """Connect, and upgrade or check the schema.
-
-    Raises:
-        StartError: in every case that is not a defect of ours.
-    """
-    try:
-        engine = make_engine(options.database)
-        if options.upgrade_db:
-            upgrade.upgrade(engine)
-        else:
-            upgrade.check(engine)
-    except (ValueError, upgrade.UpgradeError) as error:
-        raise StartError(str(error)) from None
-    except ModuleNotFoundError:
-        raise StartError(
-            "PostgreSQL's driver is missing: pip install 'ngshare[postgresql]'"
-        ) from None
-    except OperationalError as error:
-        raise StartError(f"The database can't be opened: {error.orig}") from None
-    return Database(engine)
 
 
 def resolve_prefix(options: NgShare) -> str:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import requests
 
 from tests.fake_hub import token_of
+
+T = TypeVar("T")
 
 
 def encode(files: Mapping[str, bytes]) -> str:
@@ -90,3 +95,25 @@ class Caller:
     def files(self, path: str, **fields: Any) -> dict[str, bytes]:
         """The directory behind a GET call."""
         return decode(self.ok("GET", path, **fields)["files"])
+
+
+def segment(name: str) -> str:
+    """An id as one segment of a URL."""
+    return quote(name, safe="")
+
+
+def person(name: str) -> dict[str, str]:
+    """The fields that a roster wants for somebody."""
+    return {"first_name": name.title(), "last_name": "Example", "email": f"{name}@example.org"}
+
+
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """The results of calls that threads begin at the same moment."""
+    start = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T:
+        start.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))

@@ -10,6 +10,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from ngshare.database.engine import Database, make_engine
 
 # Any constant will do, as long as every replica asks for the same one.
 ADVISORY_LOCK = 0x6E67_7368_6172_65
@@ -18,7 +21,7 @@ OLD_REVISIONS = {"aa00db20c10a", "1921a169739b"}  # written by ngshare 0.5 and 0
 
 
 class UpgradeError(Exception):
-    """The schema is not this release's, and was left as it is."""
+    """The database can't be used, and was left as it is; the message says why."""
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -39,6 +42,29 @@ def head_revision() -> str:
 def current_revision(connection: Connection) -> str | None:
     """The revision that the database has; None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def open_database(url: str, may_upgrade: bool) -> Database:
+    """A database with this release's schema.
+
+    Raises:
+        UpgradeError: it can't be reached, or its schema is another one.
+    """
+    try:
+        engine = make_engine(url)
+        if may_upgrade:
+            upgrade(engine)
+        else:
+            check(engine)
+    except ValueError as error:
+        raise UpgradeError(str(error)) from None
+    except ModuleNotFoundError:
+        raise UpgradeError(
+            "PostgreSQL's driver is missing: pip install 'ngshare[postgresql]'"
+        ) from None
+    except OperationalError as error:
+        raise UpgradeError(f"The database can't be opened: {error.orig}") from None
+    return Database(engine)
 
 
 def upgrade(engine: Engine) -> None:

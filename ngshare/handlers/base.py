@@ -8,11 +8,10 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import msgspec
 from jupyterhub.services.auth import HubOAuthenticated
-from sqlalchemy.orm import Session
 from tornado.httputil import responses
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
@@ -22,6 +21,9 @@ from ngshare.database.engine import Database
 from ngshare.errors import InvalidRequest, NgShareError, PermissionDenied, TooLarge, Unauthenticated
 from ngshare.handlers.uploads import MEMORY_BYTES, Body
 from ngshare.permissions import Identity
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,18 +66,23 @@ class BaseHandler(HubOAuthenticated, RequestHandler):
                     wire.check_name(name)
         except NgShareError as error:
             if isinstance(error, Unauthenticated) and self._is_browser():
-                self.redirect(self.get_login_url())
-                return
-            self._refuse(error)
+                self._divert(lambda *_: self.redirect(self.get_login_url()))
+            else:
+                self._refuse(error)
 
     def _refuse(self, error: Exception) -> None:
-        """Answer with an error, but not before the body is read; none of it is kept."""
-
         def refusal(*_: str) -> NoReturn:
             raise error
 
+        self._divert(refusal)
+
+    def _divert(self, verb: Callable[..., None]) -> None:
+        """Call something else than the handler's verb; none of the body is kept.
+
+        An answer before the whole request is read would make Tornado close the connection.
+        """
         self._refused = True
-        setattr(self, self.request.method.lower(), refusal)
+        setattr(self, self.request.method.lower(), verb)
 
     def _limit_body(self) -> None:
         limit = self.settings["max_upload_bytes"]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -565,7 +566,9 @@ def test_work_of_a_student_who_left_stays_with_the_instructors(school: School) -
 
     assert school.zoe.get("courses")["courses"] == []
     assert school.zoe.call("GET", "assignments", COURSE).status_code == 403
-    assert school.zoe.call("GET", "submission", *mine).status_code == 403
+    assert school.zoe.call("GET", "assignment", COURSE, EXERCISE).status_code == 403
+    assert school.zoe.call("POST", "submission", COURSE, EXERCISE).status_code == 403
+    assert "Failed to submit" in school.zoe.nbgrader("submit", EXERCISE)
     assert zoe in [name for name, _ in submissions_of(school.grace)]
     assert content(school.grace.get("submission", *mine)) == work
 
@@ -582,14 +585,19 @@ def test_unknown_tokens_are_told_to_log_in(school: School) -> None:
 def test_a_service_gets_nothing_even_if_its_name_is_an_instructors(school: School) -> None:
     before = everything(school)
     headers = {"Authorization": f"token {GRACE_THE_SERVICE}"}
+    url, course = school.hub.ngshare_url, quote(COURSE)
+    courses = requests.get(f"{url}/courses", headers=headers, timeout=10)
+    assert courses.json() == {"success": True, "courses": []}
+
     for method, path in [
-        ("GET", "courses"),
-        ("GET", "students/K%C3%BCche%20101"),
-        ("DELETE", "assignment/K%C3%BCche%20101/%C3%9Cbung%201"),
+        ("GET", f"assignments/{course}"),
+        ("GET", f"students/{course}"),
+        ("GET", f"submission/{course}/{quote(EXERCISE)}/alice"),
+        ("POST", f"submission/{course}/{quote(EXERCISE)}"),
+        ("DELETE", f"assignment/{course}/{quote(EXERCISE)}"),
         ("POST", "course/mine"),
     ]:
-        url = f"{school.hub.ngshare_url}/{path}"
-        answer = requests.request(method, url, headers=headers, timeout=10)
+        answer = requests.request(method, f"{url}/{path}", headers=headers, timeout=10)
         assert answer.status_code == 403, f"{method} {path}: {answer.text}"
     assert everything(school) == before
 

@@ -14,6 +14,21 @@ from tornado.web import create_signed_value
 from .conftest import LOGIN_SITES, OpenHub
 from .hub import ADMIN, MANAGER_TOKEN, PASSWORD, SERVICE_TOKEN, Hub
 
+PAGE = {  # what browsers say when a person opens a page
+    "Accept": "text/html,application/xhtml+xml,*/*;q=0.8",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "none",
+}
+SCRIPT = {  # and when a script in a page of the same site calls
+    "Accept": "*/*",
+    "Sec-Fetch-Dest": "empty",
+    "Sec-Fetch-Mode": "cors",
+    "Sec-Fetch-Site": "same-origin",
+}
+FOREIGN_FORM = {**PAGE, "Sec-Fetch-Site": "cross-site"}
+OLD_BROWSER = dict.fromkeys(key for key in PAGE if key.startswith("Sec-"))
+
 
 @pytest.fixture(scope="module", params=LOGIN_SITES, ids=str)
 def hub(request: pytest.FixtureRequest, open_hub: OpenHub) -> Hub:
@@ -23,13 +38,19 @@ def hub(request: pytest.FixtureRequest, open_hub: OpenHub) -> Hub:
 @pytest.fixture
 def browser() -> Iterator[requests.Session]:
     with requests.Session() as session:
-        session.headers["Accept"] = "text/html,application/xhtml+xml,*/*;q=0.8"
+        session.headers.update(PAGE)
         yield session
 
 
 def log_in(browser: requests.Session, hub: Hub, name: str, path: str = "") -> requests.Response:
     """Open a page of ngshare, fill in the Hub's login form, and end wherever that leads."""
-    login = browser.get(f"{hub.ngshare_url}/{path}", timeout=10)
+    return fill_in(browser, hub, name, browser.get(f"{hub.ngshare_url}/{path}", timeout=10))
+
+
+def fill_in(
+    browser: requests.Session, hub: Hub, name: str, login: requests.Response
+) -> requests.Response:
+    """Send the Hub's login form, with a name and the password."""
     assert login.url.startswith(f"{hub.url}hub/login?"), login.url
     [action] = re.findall(r'<form action="([^"]*/login[^"]*)"', login.text)
     [xsrf] = re.findall(r'name="_xsrf" value="([^"]+)"', login.text)
@@ -127,16 +148,19 @@ def test_no_cookie_shows_a_token_of_the_hub(hub: Hub, browser: requests.Session)
 def test_a_cookie_alone_changes_nothing(hub: Hub, browser: requests.Session) -> None:
     log_in(browser, hub, ADMIN)
     url = f"{hub.ngshare_url}/course/by-browser"
-    xsrf = cookies_of_ngshare(browser)["_xsrf"]
+    xsrf = {"X-XSRFToken": cookies_of_ngshare(browser)["_xsrf"]}
 
-    for headers in ({}, {"X-XSRFToken": "guessed"}):
+    for headers in (PAGE, SCRIPT, FOREIGN_FORM, OLD_BROWSER, {"X-XSRFToken": "guessed"}):
         refused = browser.post(url, headers=headers, timeout=10)
         assert refused.status_code == 403, refused.text
+        assert refused.json()["success"] is False
         assert browser.get(f"{hub.ngshare_url}/courses", timeout=10).json()["courses"] == []
 
-    accepted = browser.post(url, headers={"X-XSRFToken": xsrf}, timeout=10)
+    accepted = browser.post(url, headers={**SCRIPT, **xsrf}, timeout=10)
     assert accepted.json() == {"success": True}
-    answer = browser.delete(url, headers={"X-XSRFToken": xsrf}, timeout=10)
+    answer = browser.get(f"{hub.ngshare_url}/courses", headers={**SCRIPT, **xsrf}, timeout=10)
+    assert answer.json()["courses"] == ["by-browser"]
+    answer = browser.delete(url, headers={**SCRIPT, **xsrf}, timeout=10)
     assert answer.json() == {"success": True}
 
 
@@ -151,10 +175,7 @@ def test_a_login_that_began_before_a_restart_ends_well(hub: Hub, browser: reques
     begun = browser.get(f"{hub.ngshare_url}/", allow_redirects=False, timeout=10)
     hub.kill_ngshare()
     login = browser.get(urljoin(hub.url, begun.headers["Location"]), timeout=10)
-    [action] = re.findall(r'<form action="([^"]*/login[^"]*)"', login.text)
-    [xsrf] = re.findall(r'name="_xsrf" value="([^"]+)"', login.text)
-    form = {"username": "alice", "password": PASSWORD, "_xsrf": xsrf}
-    page = browser.post(urljoin(login.url, unescape(action)), data=form, timeout=10)
+    page = fill_in(browser, hub, "alice", login)
     assert (page.status_code, page.url) == (200, f"{hub.ngshare_url}/"), page.text
 
 

@@ -1,0 +1,285 @@
+"""The policy as one table: every call of the API, made by everybody there can be.
+
+The callers, by their column:
+
+- anon, bad: without a token, and with one that the Hub does not know
+- out: a user who is in no course
+- stu, ex-stu, ins, ex-ins: of course1, now or formerly
+- o-stu, o-ins: student and instructor of course2 alone
+- admin: named in the option `admins`
+- s-ins, s-adm: tokens of *services* that are named like course1's instructor, and like the admin
+- a-svc: a service named in the option `admin_services`
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ngshare import assignments, courses, rosters, submissions
+from ngshare.database.engine import Database
+from ngshare.database.models import Submission
+from ngshare.handlers import ROUTES
+from ngshare.handlers.uploads import pack_directory
+from ngshare.permissions import Identity
+from ngshare.rosters import Person
+from tests.api import Api, Caller, encode
+from tests.conftest import PREFIX
+from tests.fake_hub import FakeHub
+from tests.tables import read_tables, restore_tables
+
+NAMES = {
+    "out": "mallory",
+    "stu": "lawrence",
+    "ex-stu": "felix",
+    "ins": "kevin",
+    "ex-ins": "carol",
+    "o-stu": "eric",
+    "o-ins": "abigail",
+    "admin": "root",
+    "s-ins": "kevin",
+    "s-adm": "root",
+    "a-svc": "grader",
+}
+SERVICES = {"s-ins", "s-adm", "a-svc"}
+
+# C1 and A1 are course1 and its assignment; STU and INS another student and another instructor of
+# it; SELF is the caller. The course NEW and the assignment GONE do not exist.
+TABLE = """
+                              anon bad  out  stu ex-stu ins ex-ins o-stu o-ins admin s-ins s-adm a-svc
+GET                           401  401  200  200  200  200  200    200   200   200   200   200   200
+GET favicon.ico               401  401  200  200  200  200  200    200   200   200   200   200   200
+GET ngshare.css               401  401  200  200  200  200  200    200   200   200   200   200   200
+GET healthz                   200  200  200  200  200  200  200    200   200   200   200   200   200
+GET oauth_callback            403  403  403  403  403  403  403    403   403   403   403   403   403
+GET courses                   401  401  200  200  200  200  200    200   200   200   200   200   200
+POST course/NEW               401  401  403  403  403  403  403    403   403   200   403   403   200
+POST course/C1                401  401  403  403  403  403  403    403   403   409   403   403   409
+DELETE course/C1              401  401  403  403  403  403  403    403   403   200   403   403   200
+DELETE course/C1?purge        401  401  403  403  403  403  403    403   403   200   403   403   200
+DELETE course/NEW             401  401  403  403  403  403  403    403   403   404   403   403   404
+GET instructors/C1            401  401  403  200  403  200  403    403   403   200   403   403   200
+GET instructors/NEW           401  401  404  404  404  404  404    404   404   404   404   404   404
+GET instructor/C1/INS         401  401  403  200  403  200  403    403   403   200   403   403   200
+POST instructor/C1/INS        401  401  403  403  403  403  403    403   403   200   403   403   200
+POST instructor/C1/SELF       401  401  403  403  403  200  403    403   403   200   403   403   200
+POST instructor/C1/STU        401  401  403  403  403  403  403    403   403   200   403   403   200
+POST instructor/NEW/SELF      401  401  404  404  404  404  404    404   404   404   404   404   404
+DELETE instructor/C1/INS      401  401  403  403  403  403  403    403   403   200   403   403   200
+DELETE instructor/C1/kevin    401  401  403  403  403  403  403    403   403   200   403   403   200
+GET students/C1               401  401  403  403  403  200  403    403   403   200   403   403   200
+POST students/C1              401  401  403  403  403  200  403    403   403   200   403   403   200
+POST students/NEW             401  401  404  404  404  404  404    404   404   404   404   404   404
+GET student/C1/STU            401  401  403  403  403  200  403    403   403   200   403   403   200
+GET student/C1/SELF           401  401  404  200  404  404  404    404   404   404   403   403   404
+POST student/C1/STU           401  401  403  403  403  200  403    403   403   200   403   403   200
+POST student/C1/lawrence      401  401  403  403  403  200  403    403   403   200   403   403   200
+POST student/C1/INS           401  401  403  403  403  409  403    403   403   409   403   403   409
+DELETE student/C1/STU         401  401  403  403  403  200  403    403   403   200   403   403   200
+DELETE student/C1/lawrence    401  401  403  403  403  200  403    403   403   200   403   403   200
+GET assignments/C1            401  401  403  200  403  200  403    403   403   200   403   403   200
+GET assignment/C1/A1          401  401  403  200  403  200  403    403   403   200   403   403   200
+GET assignment/C1/GONE        401  401  403  404  403  404  403    403   403   404   403   403   404
+POST assignment/C1/NEW        401  401  403  403  403  200  403    403   403   200   403   403   200
+POST assignment/C1/A1         401  401  403  403  403  409  403    403   403   409   403   403   409
+DELETE assignment/C1/A1       401  401  403  403  403  200  403    403   403   200   403   403   200
+DELETE assignment/C1/A1?purge 401  401  403  403  403  200  403    403   403   200   403   403   200
+POST submission/C1/A1         401  401  403  200  403  200  403    403   403   200   403   403   403
+POST submission/C1/GONE       401  401  403  404  403  404  403    403   403   404   403   403   403
+GET submissions/C1/A1         401  401  403  403  403  200  403    403   403   200   403   403   200
+GET submissions/C1/A1/STU     401  401  403  403  403  200  403    403   403   200   403   403   200
+GET submissions/C1/A1/SELF    401  401  404  200  200  200  200    404   404   404   403   403   404
+GET submission/C1/A1/STU      401  401  403  403  403  200  403    403   403   200   403   403   200
+GET submission/C1/A1/SELF     401  401  404  200  200  200  200    404   404   404   403   403   404
+POST feedback/C1/A1/STU       401  401  403  403  403  200  403    403   403   200   403   403   200
+POST feedback/C1/A1/SELF      401  401  403  403  403  200  403    403   403   404   403   403   404
+GET feedback/C1/A1/STU        401  401  403  403  403  200  403    403   403   200   403   403   200
+GET feedback/C1/A1/SELF       401  401  404  200  200  200  200    404   404   404   403   403   404
+GET initialize-Data6ase?dump  401  401  403  403  403  403  403    403   403   200   403   403   200
+GET initialize-Data6ase?init  401  401  403  403  403  403  403    403   403   403   403   403   403
+GET initialize-Data6ase?clear 401  401  403  403  403  403  403    403   403   403   403   403   403
+"""  # noqa: E501
+
+COLUMNS, *ROWS = [line.split() for line in TABLE.strip().splitlines()]
+HOME = [["GET", "", *ROWS[0][1:]]]  # the one row whose path is nothing
+CALLS = [(row[0], row[1], dict(zip(COLUMNS, row[2:], strict=True))) for row in HOME + ROWS[1:]]
+
+TIMESTAMP = "2020-01-01 00:00:00.000000 UTC"
+ARGUMENTS = {
+    "?dump": {"action": "dump"},
+    "?init": {"action": "init"},
+    "?clear": {"action": "clear"},
+    "?purge": {"purge": "true"},
+}
+# All that any POST wants, and the field of the old client that must never be believed.
+FORM = {
+    "user": "root",
+    "first_name": "F",
+    "last_name": "L",
+    "email": "e@example.org",
+    "files": encode({"a.txt": b"changed"}),
+    "instructors": '["kevin"]',
+    "students": '[{"username": "new", "first_name": "", "last_name": "", "email": ""}]',
+    "timestamp": TIMESTAMP,
+}
+
+
+def build_world(session: Session) -> None:
+    """course1 and course2 with the people of the table; everybody submitted who ever could."""
+    root = Identity("root", is_admin=True)
+    courses.create_course(session, root, "course1", ["kevin", "ivan", "carol"])
+    courses.create_course(session, root, "course2", ["abigail"])
+    for course, student in (
+        ("course1", "lawrence"),
+        ("course1", "stella"),
+        ("course1", "felix"),
+        ("course2", "eric"),
+    ):
+        rosters.add_student(session, root, course, Person(student, "First", "Last", "e@x.org"))
+    assignments.release_assignment(session, root, "course1", "a1", pack_directory([("p", b"1")]))
+    for name in ("lawrence", "stella", "felix", "kevin", "carol"):
+        submissions.submit(session, Identity(name), "course1", "a1", pack_directory([("p", b"2")]))
+    session.flush()
+    for submission in session.scalars(select(Submission)):
+        submission.at = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    session.flush()
+    rosters.remove_student(session, root, "course1", "felix")
+    rosters.remove_instructor(session, root, "course1", "carol")
+
+
+def caller(api: Api, role: str) -> Caller:
+    if role == "anon":
+        return api.nobody
+    if role == "bad":
+        return Caller(api, {"Authorization": "token nonsense"})
+    return api.user(NAMES[role])
+
+
+def expected_message(path: str, status: int) -> str | None:
+    """What a refusal says; None where the table's path does not tell."""
+    if path.startswith("oauth_callback"):
+        return None
+    if status == 401:
+        return "Login required"
+    if status == 403:
+        return "Debug mode is off" if path.startswith("initialize") else "Permission denied"
+    if status == 404 and "/NEW" in path:
+        return "Course not found"
+    if status == 404 and "/GONE" in path:
+        return "Assignment not found"
+    return "Student not found" if status == 404 else None
+
+
+@pytest.fixture
+def world(serve: Any, database: Database) -> Api:
+    """A server that asks the Hub about every call, so that a name can be user and service."""
+    database.write(build_world)
+    return serve(admin_services=["grader"], identity_cache_seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "expected"), CALLS, ids=[f"{verb} {path}" for verb, path, _ in CALLS]
+)
+def test_everybody_may_do_what_the_table_says_and_a_refusal_changes_nothing(
+    world: Api, hub: FakeHub, database: Database, verb: str, path: str, expected: dict[str, str]
+) -> None:
+    before = read_tables(database)
+    outcomes, messages, changed, heads = {}, {}, [], {}
+    for role in COLUMNS:
+        name = NAMES.get(role, "nobody")
+        hub.services = {name} if role in SERVICES else set()
+        where, _, argument = path.partition("?")
+        for stands_for, is_called in {"C1": "course1", "A1": "a1", "STU": "stella"}.items():
+            where = re.sub(rf"\b{stands_for}\b", is_called, where)
+        where = where.replace("INS", "ivan").replace("SELF", name)
+        arguments = {"user": "root", **ARGUMENTS.get(f"?{argument}", {})}
+        response = caller(world, role).call(
+            verb, where, params=arguments, data=FORM if verb == "POST" else None
+        )
+        outcomes[role] = str(response.status_code)
+        if response.status_code != 200:
+            assert response.json()["success"] is False
+            messages[role] = response.json()["message"]
+        if verb == "GET":
+            head = caller(world, role).call("HEAD", where, params=arguments)
+            heads[role] = str(head.status_code)
+        after = read_tables(database)
+        if after != before:
+            changed.append(role)
+            restore_tables(database, before)
+    assert outcomes == expected
+    for role, message in messages.items():
+        assert message == (expected_message(path, int(outcomes[role])) or message), role
+    allowed = [role for role in COLUMNS if expected[role] == "200"]
+    if verb == "GET":
+        assert heads == expected
+        assert changed == []
+    else:
+        assert changed == allowed
+
+
+def test_the_table_has_every_route_and_every_verb() -> None:
+    tabled = {(verb, path.partition("?")[0]) for verb, path, _ in CALLS}
+    for pattern, handler in ROUTES:
+        for verb in handler.allowed_verbs():
+            if verb != "head":  # called beside every GET
+                assert any(
+                    verb.upper() == tabled_verb and re.fullmatch(pattern, path)
+                    for tabled_verb, path in tabled
+                ), f"{verb.upper()} {pattern} is not in the table"
+    assert set(expected_columns := COLUMNS) == {"anon", "bad", *NAMES}, expected_columns
+
+
+def test_rights_in_one_course_are_none_in_another(world: Api, database: Database) -> None:
+    kevin, lawrence = world.user("kevin"), world.user("lawrence")
+    for someone in (kevin, lawrence):
+        someone.fails(403, "Permission denied", "GET", "assignments/course2")
+        someone.fails(403, "Permission denied", "POST", "submission/course2/a1", **FORM)
+    kevin.fails(403, "Permission denied", "GET", "students/course2")
+    kevin.fails(403, "Permission denied", "POST", "students/course2", **FORM)
+    assert world.user("abigail").ok("GET", "courses")["courses"] == ["course2"]
+    assert kevin.ok("GET", "courses")["courses"] == ["course1"]
+
+
+def test_the_lists_of_courses_are_as_wide_as_the_rights(world: Api, hub: FakeHub) -> None:
+    seen = {}
+    for role in NAMES:
+        hub.services = {NAMES[role]} if role in SERVICES else set()
+        seen[role] = caller(world, role).ok("GET", "courses")["courses"]
+    nothing = dict.fromkeys(("out", "ex-stu", "ex-ins", "s-ins", "s-adm"), [])
+    everything = dict.fromkeys(("admin", "a-svc"), ["course1", "course2"])
+    course1 = dict.fromkeys(("stu", "ins"), ["course1"])
+    course2 = dict.fromkeys(("o-stu", "o-ins"), ["course2"])
+    assert seen == {**nothing, **everything, **course1, **course2}
+
+
+def test_an_instructor_who_was_removed_loses_his_rights_at_once(world: Api) -> None:
+    kevin = world.user("kevin")
+    kevin.ok("GET", "students/course1")
+    world.user("root").ok("DELETE", "instructor/course1/kevin")
+    kevin.fails(403, "Permission denied", "GET", "students/course1")
+    kevin.fails(403, "Permission denied", "GET", "assignment/course1/a1")
+
+
+def test_debug_mode_opens_the_database_page_to_users_and_to_nobody_else(
+    serve: Any, database: Database
+) -> None:
+    database.write(build_world)
+    before = read_tables(database)
+    debugging = serve(debug=True)
+    for action in ("dump", "init", "clear"):
+        debugging.nobody.fails(401, "Login required", "GET", "initialize-Data6ase", action=action)
+    assert read_tables(database) == before
+    assert debugging.user("mallory").ok("GET", "initialize-Data6ase", action="dump")["users"]
+
+
+def test_below_the_prefix_only_the_health_check_is_found_without_a_token(world: Api) -> None:
+    assert world.url.endswith(PREFIX)
+    assert world.nobody.call("GET", "healthz").json() == {"success": True}
+    for path in ("courses", "courses/", "healthz/", "nothing", "course/a/b/c"):
+        assert world.nobody.call("GET", path).json()["message"] in ("Login required", "Not found")

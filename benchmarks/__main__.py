@@ -14,10 +14,11 @@ from typing import Any, NoReturn
 from . import course
 from .measurements import MEASUREMENTS, Measurement, now
 from .processes import BenchmarkError
-from .report import Cell, Line, footnotes, markdown_table, plain_table, verdict
+from .report import Cell, Line, footnotes, markdown_table, median, plain_table, verdict
 from .servers import OLD_VERSION, Hub, Server, old_python, old_server, our_server, versions
 
 GROUPS = list(dict.fromkeys(measurement.group for measurement in MEASUREMENTS))
+Cells = tuple[Cell, Cell]
 SERVERS = {OLD_VERSION: old_server, "ours": our_server}
 
 
@@ -25,6 +26,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--seconds", type=float, default=5.0, help="how long each rate is measured (default: 5)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="measure so often, take medians (default: 1)"
     )
     parser.add_argument(
         "--only", action="append", choices=GROUPS, help="measure only this; may be repeated"
@@ -71,16 +75,26 @@ class Site:
             self.server.stop()
 
 
-def compare(old: Site, ours: Site, measurement: Measurement, seconds: float) -> list[Line]:
-    """Measure one server right after the other."""
-    print(f"measuring: {measurement.rows[0].title}", file=sys.stderr)
+def compare(old: Site, ours: Site, measurement: Measurement, seconds: float) -> list[Cells]:
+    """Measure one server right after the other; the two cells of each row."""
     if measurement.not_for_old:
         olds = [Cell(left_out=measurement.not_for_old)] * len(measurement.rows)
     else:
         olds = old.measure(measurement, seconds)
-    news = ours.measure(measurement, seconds)
-    rows = zip(measurement.rows, olds, news, strict=True)
-    return [Line(row, before, after) for row, before, after in rows]
+    return list(zip(olds, ours.measure(measurement, seconds), strict=True))
+
+
+def compare_often(
+    old: Site, ours: Site, measurement: Measurement, options: argparse.Namespace
+) -> list[Line]:
+    """The same in several rounds, so that what else the machine does hits both servers alike."""
+    print(f"measuring: {measurement.rows[0].title}", file=sys.stderr)
+    rounds = [compare(old, ours, measurement, options.seconds) for _ in range(options.rounds)]
+    lines = []
+    for row, *cells in zip(measurement.rows, *rounds, strict=True):
+        olds, news = zip(*cells, strict=True)
+        lines.append(Line(row, median(olds), median(news)))
+    return lines
 
 
 def measure_all(options: argparse.Namespace) -> list[Line]:
@@ -96,7 +110,7 @@ def measure_all(options: argparse.Namespace) -> list[Line]:
             stack.callback(sites[-1].stop)
         chosen = [m for m in MEASUREMENTS if not options.only or m.group in options.only]
         old, ours = sites
-        compared = (compare(old, ours, measurement, options.seconds) for measurement in chosen)
+        compared = (compare_often(old, ours, measurement, options) for measurement in chosen)
         return [line for lines in compared for line in lines]
 
 
@@ -109,6 +123,7 @@ def surroundings(options: argparse.Namespace) -> dict[str, Any]:
         "system": platform.platform(),
         "processors": os.cpu_count(),
         "seconds": options.seconds,
+        "rounds": options.rounds,
         "hub_delay_ms": options.hub_delay,
         "ours": versions(Path(sys.executable), *packages),
         OLD_VERSION: versions(old_python(), *packages),
@@ -122,7 +137,8 @@ def show(lines: list[Line], about: dict[str, Any], markdown: bool) -> None:
         print(f"* {note}")
     print(
         f"{about['when']}, {about['processors']} processors, Python {about['python']},"
-        f" Hub answering in {about['hub_delay_ms']:g} ms, {about['seconds']:g} s a rate."
+        f" Hub answering in {about['hub_delay_ms']:g} ms, {about['seconds']:g} s a rate,"
+        f" rounds: {about['rounds']}."
     )
     print(verdict(lines))
 

@@ -1,5 +1,6 @@
 """The table, as text, Markdown and JSON, and the verdict: is any call slower than in 0.6.0?"""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +22,15 @@ class Cell:
             return "failed" if self.failure else "-"
         note = f" ({self.figure.note})" if self.figure.note else ""
         return f"{short(self.figure.value)} {row.unit}{note}"
+
+
+def median(cells: Sequence[Cell]) -> Cell:
+    """Of the same cell in several rounds the middle one (the lower of two); a failure counts."""
+    failed = [cell for cell in cells if cell.figure is None]
+    if failed:
+        return failed[0]
+    ordered = sorted(cells, key=lambda cell: cell.figure.value if cell.figure else 0)
+    return ordered[(len(ordered) - 1) // 2]
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,12 @@ def footnotes(lines: list[Line]) -> list[str]:
                 reasons.setdefault(f"{name} failed: {cell.failure}", []).append(line.row.title)
             elif cell.left_out:
                 reasons.setdefault(f"{name} left out: {cell.left_out}", []).append(line.row.title)
-    return [f"{reason} ({'; '.join(titles)})" for reason, titles in reasons.items()]
+    return [f"{reason} ({_some(titles)})" for reason, titles in reasons.items()]
+
+
+def _some(titles: list[str]) -> str:
+    more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
+    return titles[0] + more
 
 
 def verdict(lines: list[Line]) -> str:

@@ -15,6 +15,7 @@ import requests
 
 from tests.fake_hub import token_of
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -107,13 +108,13 @@ def person(name: str) -> dict[str, str]:
     return {"first_name": name.title(), "last_name": "Example", "email": f"{name}@example.org"}
 
 
-def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """The results of calls that threads begin at the same moment."""
-    start = threading.Barrier(len(calls))
+def at_once(call: Callable[[A], T], arguments: Sequence[A]) -> list[T]:
+    """The results of calls that threads begin at the same moment, in the order of arguments."""
+    start = threading.Barrier(len(arguments))
 
-    def run(call: Callable[[], T]) -> T:
+    def run(argument: A) -> T:
         start.wait()
-        return call()
+        return call(argument)
 
-    with ThreadPoolExecutor(len(calls)) as threads:
-        return list(threads.map(run, calls))
+    with ThreadPoolExecutor(len(arguments)) as threads:
+        return list(threads.map(run, arguments))

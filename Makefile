@@ -1,0 +1,53 @@
+PYTHON ?= python3
+
+.PHONY: run test unit lint docs clean
+
+# ngshare without a Hub, on sample data
+run: .venv/ngshare
+	@.venv/bin/python tools/run.py
+
+# every test, with everything they need
+test: environments
+	.venv/bin/python -m pytest tests
+
+# the tests that need no Hub
+unit: .venv/tests
+	.venv/bin/python -m pytest tests --ignore tests/integration
+
+lint: .venv/tests
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+docs: .venv/tests
+	.venv/bin/sphinx-build -qW docs docs/_build
+
+clean:
+	rm -rf .venv .venv-hub5 .venv-nbgrader node_modules docs/_build
+
+.PHONY: environments
+environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed node_modules/installed
+
+.venv/ngshare: setup.py
+	@tools/make_venv .venv $(PYTHON)
+	@echo "Installing ngshare into .venv"
+	@.venv/bin/pip install --quiet --editable .
+	@touch $@
+
+.venv/tests: setup.py
+	tools/make_venv .venv $(PYTHON)
+	.venv/bin/pip install --quiet --editable '.[test,docs]'
+	touch $@
+
+# the previous line of JupyterHub
+.venv-hub5/installed: setup.py
+	tools/make_venv .venv-hub5 $(PYTHON)
+	.venv-hub5/bin/pip install --quiet --editable . 'jupyterhub<6'
+	touch $@
+
+# nbgrader with the published plugin, whose requirements exclude today's nbgrader
+.venv-nbgrader/installed:
+	tools/make_venv .venv-nbgrader $(PYTHON)
+	.venv-nbgrader/bin/pip install --quiet nbgrader==0.9.6 rapidfuzz
+	.venv-nbgrader/bin/pip install --quiet --no-deps ngshare_exchange==0.5.3
+	touch $@

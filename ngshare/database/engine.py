@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
+from ngshare.database.models import Base
 from ngshare.errors import DatabaseUnavailable
 
 P = ParamSpec("P")
@@ -90,10 +91,10 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def insert(session: Session, table: Any) -> Any:
-    """An INSERT that knows ON CONFLICT, in the session's dialect."""
+def insert(session: Session, model: type[Base]) -> Any:
+    """An INSERT into a model's table that knows ON CONFLICT, in the session's dialect."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+    return dialect.insert(model.__table__)
 
 
 class Database:

@@ -14,6 +14,7 @@ from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.uploads import decode_files
 
 BATCH_BYTES = 1 << 20
+JSON_NEWLINE = rb"\n"
 
 
 class DirectoryHandler(BaseHandler):
@@ -33,33 +34,54 @@ class DirectoryHandler(BaseHandler):
         self.set_header("Content-Type", "application/json")
         opening = msgspec.json.encode({"success": True, **keys})
         self.write(opening[:-1] + b',"files":[')
-        separator = b""
-        for batch in _batches(files):
-            if separator:
+        for number, batch in enumerate(_batches(files)):
+            if number:
                 await self.flush()
-            contents = await self.read(blobs.load, {file.digest for file in batch})
-            entries = await self.compute(_encode_entries, batch, contents)
-            self.write(separator + entries)
-            separator = b","
+                self.write(b",")
+            if batch[0].size > BATCH_BYTES:
+                await self._write_long_file(batch[0])
+            else:
+                contents = await self.read(blobs.load, {file.digest for file in batch})
+                self.write(await self.compute(_encode_entries, batch, contents))
         self.finish(b"]}")
+
+    async def _write_long_file(self, file: StoredFile) -> None:
+        """Send a file chunk by chunk, as the client takes them."""
+        self.write(_open_entry(file))
+        rest = b""
+        for seq in range(-(-file.size // blobs.CHUNK_BYTES)):
+            chunk = await self.read(blobs.load_chunk, file.digest, seq)
+            text, rest = await self.compute(_encode_lines, rest + chunk)
+            self.write(text)
+            await self.flush()
+        self.write(wire.encode_content(rest, JSON_NEWLINE) + b'"}')
 
 
 def _describe(file: StoredFile) -> dict[str, str]:
     return {"path": file.path, "checksum": file.checksum.hex()}
 
 
+def _open_entry(file: StoredFile) -> bytes:
+    """The JSON object of a file, up to where its content begins."""
+    return msgspec.json.encode(_describe(file))[:-1] + b',"content":"'
+
+
 def _encode_entries(files: Sequence[StoredFile], contents: dict[bytes, bytes]) -> bytes:
     """JSON objects of the files, joined by commas."""
     return b",".join(
-        msgspec.json.encode(
-            {**_describe(file), "content": wire.encode_content(contents[file.digest])}
-        )
+        _open_entry(file) + wire.encode_content(contents[file.digest], JSON_NEWLINE) + b'"}'
         for file in files
     )
 
 
+def _encode_lines(content: bytes) -> tuple[bytes, bytes]:
+    """The full lines of base64 that a content begins with, and the bytes that are left over."""
+    full = len(content) - len(content) % wire.BYTES_A_LINE
+    return wire.encode_content(content[:full], JSON_NEWLINE), content[full:]
+
+
 def _batches(files: Sequence[StoredFile]) -> Iterator[list[StoredFile]]:
-    """Cut a directory where the sizes add up to BATCH_BYTES; a larger file goes alone."""
+    """Cut a directory where the sizes add up to BATCH_BYTES; a longer file goes alone."""
     batch: list[StoredFile] = []
     size = 0
     for file in files:

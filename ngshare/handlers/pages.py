@@ -14,7 +14,10 @@ from ngshare.handlers.base import BaseHandler
 
 ROWS_A_PAGE = 100
 
-CONTENT_SECURITY_POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'none'"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 
 _templates = Environment(
     loader=PackageLoader("ngshare"), autoescape=True, undefined=StrictUndefined
@@ -108,7 +111,9 @@ class DatabaseHandler(PageHandler):
         text = self.argument(name)
         if not text:
             return otherwise
-        if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 1_000_000):
+        if not (
+            text.isascii() and text.isdecimal() and len(text) < 8 and 0 < int(text) <= 1_000_000
+        ):
             raise InvalidRequest(f"{name} should be a number from 1 to 1,000,000")
         return int(text)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .hub import HUB5, NEWEST, Hub
+from tests.integration.hub import HUB5, NEWEST, Hub
 
 
 @dataclass(frozen=True)

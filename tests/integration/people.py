@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import requests
 
-from .hub import ROOT, Hub, require
+from tests.integration.hub import ROOT, Hub, require
 
 NBGRADER = ROOT / ".venv-nbgrader" / "bin"
 
@@ -34,6 +34,7 @@ class Person:
     @classmethod
     def join(cls, hub: Hub, name: str, folder: Path, course_id: str = "") -> "Person":
         """Give a new user of the Hub a home that is configured as ngshare's manual says."""
+        require(NBGRADER / "nbgrader")
         home = folder / re.sub(r"\W", "_", name)
         person = cls(name, hub.new_user(name), hub.ngshare_url, home, course_id)
         person.work.mkdir(parents=True)

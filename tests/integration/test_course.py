@@ -13,16 +13,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import pytest
 import requests
 
-from .conftest import SITES, OpenHub, Site
-from .hub import ADMIN, SERVICE_TOKEN, Hub
-from .people import Person
+from tests.integration.conftest import SITES, OpenHub, Site
+from tests.integration.hub import ADMIN, SERVICE_TOKEN, Hub
+from tests.integration.people import Person
 
 pytestmark = pytest.mark.story
+
+Result = TypeVar("Result")
 
 COURSE = "Küche 101"
 EXERCISE = "Übung 1"
@@ -44,6 +47,7 @@ EXTRA_FILES = {
     "data/tief/er/Messung äöü 測定.csv": "Länge;長さ\n1;2\n".encode(),
     "empty.txt": b"",
     "windows.txt": b"one\r\ntwo\r\n",
+    "50% off & more/#1?.txt": b"a + b = c",
     "🍳.txt": b"an egg",
 }
 
@@ -109,8 +113,8 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
         path.write_bytes(data)
 
 
-def at_once(*actions: Callable[[], str]) -> list[str]:
-    """Do things at the same time, as people do."""
+def at_once(*actions: Callable[[], Result]) -> list[Result]:
+    """Do things at the same time, as people do; the results in the order of the actions."""
     with ThreadPoolExecutor() as pool:
         return [each.result() for each in [pool.submit(action) for action in actions]]
 
@@ -175,8 +179,11 @@ def everything(school: School) -> dict[str, object]:
 
 
 def test_admin_creates_the_courses_with_their_instructors(school: School) -> None:
-    assert "Successfully created" in school.admin.manage("create_course", COURSE, "grace")
-    assert "Successfully created" in school.admin.manage("create_course", HISTORY, "oscar")
+    printed = at_once(
+        lambda: school.admin.manage("create_course", COURSE, "grace"),
+        lambda: school.admin.manage("create_course", HISTORY, "oscar"),
+    )
+    assert all("Successfully created" in each for each in printed)
 
     assert school.admin.get("courses")["courses"] == sorted([COURSE, HISTORY])
     assert school.grace.get("courses")["courses"] == [COURSE]
@@ -191,8 +198,11 @@ def test_a_course_cannot_be_created_twice(school: School) -> None:
 
 
 def test_nobody_else_creates_a_course(school: School) -> None:
-    for person in (school.grace, school.alice):
-        assert "Permission denied" in person.manage("create_course", "mine", status=255)
+    printed = at_once(
+        lambda: school.grace.manage("create_course", "mine", status=255),
+        lambda: school.alice.manage("create_course", "mine", status=255),
+    )
+    assert all("Permission denied" in each for each in printed)
     assert school.admin.get("courses")["courses"] == sorted([COURSE, HISTORY])
 
 
@@ -436,7 +446,7 @@ def test_students_do_not_get_at_more_with_the_commands(school: School) -> None:
     timestamp = alice.work / "feedback" / "bob smith" / EXERCISE / "timestamp.txt"
     timestamp.write_text(bobs, encoding="utf-8")
 
-    for attempt in [
+    attempts = [
         ("nbgrader", "release_assignment", "Übung 2"),
         ("nbgrader", "list", "--remove"),
         ("nbgrader", "list", "--inbound"),
@@ -447,8 +457,10 @@ def test_students_do_not_get_at_more_with_the_commands(school: School) -> None:
         ("ngshare-course-management", "add_student", COURSE, "eve", "--no-gb"),
         ("ngshare-course-management", "add_instructor", COURSE, "alice"),
         ("ngshare-course-management", "remove_students", COURSE, "bob smith", "--no-gb"),
-    ]:
-        assert "Permission denied" in alice.attempt(*attempt).output, attempt
+    ]
+    outcomes = at_once(*[lambda a=attempt: alice.attempt(*a) for attempt in attempts])
+    for attempt, outcome in zip(attempts, outcomes, strict=True):
+        assert "Permission denied" in outcome.output, attempt
 
     assert everything(school) == before
     assert not (alice.work / "submitted").exists()

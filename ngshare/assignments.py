@@ -15,6 +15,8 @@ from ngshare.database.snapshots import PackedSnapshot, StoredFile
 from ngshare.errors import Conflict, NotFound
 from ngshare.permissions import Access, Identity, require_instructor, require_member
 
+EXISTS = "Assignment already exists"
+
 
 def list_assignments(session: Session, identity: Identity, course_id: str) -> list[str]:
     """The ids of the released assignments, in the order of release, for members."""
@@ -79,7 +81,7 @@ def require_new_assignment(
         get_assignment(session, access, assignment_id)
     except NotFound:
         return access
-    raise Conflict("Assignment already exists")
+    raise Conflict(EXISTS)
 
 
 def release_assignment(
@@ -110,7 +112,7 @@ def release_assignment(
         ).returning(Assignment.pk)
     )
     if assignment_pk is None:
-        raise Conflict("Assignment already exists")
+        raise Conflict(EXISTS)
     last_version = session.scalar(
         select(func.max(Release.version)).where(Release.assignment_pk == assignment_pk)
     )

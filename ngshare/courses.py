@@ -15,6 +15,8 @@ from ngshare.errors import Conflict, NotFound
 from ngshare.permissions import Identity, enter_course, require_admin
 from ngshare.users import ensure_users
 
+EXISTS = "Course already exists"
+
 
 def list_courses(session: Session, identity: Identity) -> list[str]:
     """The ids of the courses that the caller is in, or of all for an admin; sorted."""
@@ -35,7 +37,7 @@ def require_new_course(session: Session, identity: Identity, course_id: str) -> 
     require_admin(identity)
     exists = select(Course.pk).where(Course.name == course_id, Course.deleted_at.is_(None))
     if session.scalar(exists) is not None:
-        raise Conflict("Course already exists")
+        raise Conflict(EXISTS)
 
 
 def create_course(
@@ -51,12 +53,18 @@ def create_course(
         Conflict: the course exists.
     """
     require_new_course(session, identity, course_id)
+    # Two creations at once: the row is locked by the first; the second finds it in sight and
+    # changes nothing, so that there is no primary key to return.
     statement = insert(session, Course).values(name=course_id, deleted_at=None)
-    course_pk = session.scalars(
+    course_pk = session.scalar(
         statement.on_conflict_do_update(
-            index_elements=["name"], set_={"deleted_at": None}
+            index_elements=["name"],
+            set_={"deleted_at": None},
+            where=Course.deleted_at.is_not(None),
         ).returning(Course.pk)
-    ).one()
+    )
+    if course_pk is None:
+        raise Conflict(EXISTS)
     session.execute(
         update(Membership)
         .where(Membership.course_pk == course_pk, Membership.role == INSTRUCTOR)

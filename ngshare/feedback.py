@@ -45,13 +45,12 @@ def release_feedback(
 ) -> None:
     """Give feedback on a submission, for instructors; it replaces what was given before.
 
+    The bytes of the earlier one stay until garbage is collected: somebody may be fetching them.
+
     Raises: see require_grader.
     """
     submission_pk = require_grader(
         session, identity, course_id, assignment_id, student_id, timestamp
-    )
-    replaced = session.scalar(
-        select(Feedback.snapshot_pk).where(Feedback.submission_pk == submission_pk)
     )
     row = {
         "snapshot_pk": snapshots.put(session, directory),
@@ -63,8 +62,6 @@ def release_feedback(
         .values(submission_pk=submission_pk, **row)
         .on_conflict_do_update(index_elements=["submission_pk"], set_=row)
     )
-    if replaced is not None:
-        snapshots.remove_unused(session, [replaced])
 
 
 def fetch_feedback(

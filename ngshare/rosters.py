@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ngshare import wire
 from ngshare.database.engine import insert
-from ngshare.database.models import INSTRUCTOR, STUDENT, Membership, User
+from ngshare.database.models import INSTRUCTOR, STUDENT, Course, Membership, User
 from ngshare.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from ngshare.permissions import (
     Identity,
@@ -96,7 +96,13 @@ def _store(session: Session, course_pk: int, role: str, people: Sequence[Person]
     )
 
 
+def _lock(session: Session, course_pk: int) -> None:
+    """Let no one else change the roster before this transaction ends."""
+    session.execute(select(Course.pk).where(Course.pk == course_pk).with_for_update(key_share=True))
+
+
 def _remove(session: Session, course_pk: int, role: str, user_name: str) -> None:
+    _lock(session, course_pk)
     _get_person(session, course_pk, role, user_name)
     user_pk = select(User.pk).where(User.name == user_name).scalar_subquery()
     session.execute(
@@ -135,7 +141,9 @@ def add_instructor(session: Session, identity: Identity, course_id: str, person:
     access = require_instructor(session, identity, course_id)
     if not identity.is_admin and not access.is_self(person.username):
         raise PermissionDenied("Permission denied")
-    _store(session, access.course_pk, INSTRUCTOR, [person.complete()])
+    person = person.complete()
+    _lock(session, access.course_pk)
+    _store(session, access.course_pk, INSTRUCTOR, [person])
 
 
 def remove_instructor(session: Session, identity: Identity, course_id: str, name: str) -> None:
@@ -175,6 +183,7 @@ def add_student(session: Session, identity: Identity, course_id: str, person: Pe
     """
     access = require_instructor(session, identity, course_id)
     person = person.complete()
+    _lock(session, access.course_pk)
     teaches = _people(access.course_pk, INSTRUCTOR).where(User.name == person.username)
     if session.execute(teaches).one_or_none():
         raise Conflict(NOT_AS_STUDENT)
@@ -186,6 +195,7 @@ def add_students(
 ) -> list[str | None]:
     """Add or update many students, for instructors; for each row None or why it was left out."""
     access = require_instructor(session, identity, course_id)
+    _lock(session, access.course_pk)
     instructors = {name for name, *_ in session.execute(_people(access.course_pk, INSTRUCTOR))}
 
     def refusal(person: Person) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 
 from sqlalchemy import delete
@@ -11,7 +12,8 @@ from sqlalchemy.orm import Session
 from ngshare import assignments, courses, feedback, submissions, wire
 from ngshare.database import blobs
 from ngshare.database.models import STUDENT, Base, Membership, Submission
-from ngshare.database.snapshots import PackedSnapshot, put
+from ngshare.database.snapshots import PackedSnapshot, pack, put
+from ngshare.errors import NotFound
 from ngshare.permissions import Identity, enter_course
 from ngshare.users import ensure_users
 
@@ -29,9 +31,14 @@ def fill(session: Session) -> None:
         Conflict: they are there already.
     """
     admin = Identity("sample", is_service=True, is_admin=True)
-    courses.create_course(session, admin, "course1", ["kevin"])
-    courses.create_course(session, admin, "course2", ["abigail"])
-    for course, student in (("course1", "lawrence"), ("course2", "eric")):
+    for course, instructor, student in (
+        ("course1", "kevin", "lawrence"),
+        ("course2", "abigail", "eric"),
+    ):
+        courses.require_new_course(session, admin, course)
+        with suppress(NotFound):  # what an earlier one left, out of sight
+            courses.delete_course(session, admin, course, purge=True)
+        courses.create_course(session, admin, course, [instructor])
         course_pk = enter_course(session, admin, course).course_pk
         user_pk = ensure_users(session, [student])[student]
         session.add(Membership(course_pk=course_pk, user_pk=user_pk, role=STUDENT))
@@ -68,6 +75,4 @@ def fill(session: Session) -> None:
 
 
 def _pack(files: Mapping[str, bytes]) -> PackedSnapshot:
-    packed = {path: blobs.pack(content) for path, content in files.items()}
-    digest = wire.manifest_digest((path, blob.digest) for path, blob in packed.items())
-    return PackedSnapshot(digest, packed)
+    return pack({path: blobs.pack(content) for path, content in files.items()})

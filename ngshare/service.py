@@ -20,7 +20,7 @@ from ngshare.database.engine import Database
 from ngshare.database.upgrade import UpgradeError, open_database
 from ngshare.errors import HubUnavailable
 from ngshare.handlers import make_routes
-from ngshare.handlers.base import DRAINED_LIMITS, log_request
+from ngshare.handlers.logs import JupyterHubFilter, log_finished_call
 from ngshare.handlers.pages import NotFoundHandler, StaticHandler
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ async def serve(options: NgShare) -> None:
     Raises:
         StartError: something is missing or wrong.
     """
+    logging.getLogger("tornado.application").addFilter(JupyterHubFilter())
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
@@ -52,7 +53,7 @@ async def serve(options: NgShare) -> None:
     except UpgradeError as error:
         raise StartError(str(error)) from None
     application = make_application(options, prefix, authenticator, database)
-    server = HTTPServer(application, max_body_size=DRAINED_LIMITS * options.max_upload_bytes)
+    server = HTTPServer(application)
     try:
         server.listen(port, host)
     except OSError as error:
@@ -81,7 +82,7 @@ def make_application(
     return WebApplication(
         make_routes(prefix),
         default_handler_class=NotFoundHandler,
-        log_function=log_request,
+        log_function=log_finished_call,
         cookie_secret=derive_key(token, "xsrf cookies"),
         prefix=prefix,
         authenticator=authenticator,

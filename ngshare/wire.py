@@ -121,7 +121,10 @@ def decode_content(pieces: Iterable[bytes]) -> Iterator[bytes]:
             if encoded and ended:
                 raise binascii.Error
             ended = ended or encoded.endswith(b"=", 0, whole)
-            yield base64.b64decode(encoded[:whole], validate=True)
+            plain = base64.b64decode(encoded[:whole], validate=True)
+            if len(plain) + encoded.count(b"=", 0, whole) != whole // 4 * 3:
+                raise binascii.Error  # surplus padding, which Python overlooks
+            yield plain
         if rest:
             raise binascii.Error
     except binascii.Error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, delete, event, insert, select
 
+from ngshare.database import blobs, snapshots
 from ngshare.database.engine import Database
 from ngshare.database.models import Base
+from ngshare.database.snapshots import PackedSnapshot
 
 Tables = dict[str, list[tuple[Any, ...]]]
 
@@ -53,3 +55,8 @@ def counted_statements(database: Database) -> Iterator[list[str]]:
         yield statements
     finally:
         event.remove(database.engine, "before_cursor_execute", note)
+
+
+def pack_directory(files: Iterable[tuple[str, bytes]]) -> PackedSnapshot:
+    """A directory ready to be stored, from paths and contents."""
+    return snapshots.pack({path: blobs.pack(content) for path, content in files})

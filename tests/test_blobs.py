@@ -20,9 +20,8 @@ from ngshare.database.blobs import CHUNK_BYTES, DIGESTS_A_STATEMENT, IDENTITY, Z
 from ngshare.database.engine import Database
 from ngshare.database.models import Blob, BlobChunk, Snapshot, SnapshotFile
 from ngshare.database.snapshots import PackedSnapshot
-from ngshare.handlers.uploads import pack_directory
 from tests.api import at_once
-from tests.tables import counted_statements, read_tables
+from tests.tables import counted_statements, pack_directory, read_tables
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 

@@ -25,7 +25,6 @@ from ngshare.database.upgrade import (
     open_database,
     upgrade,
 )
-from tests.api import at_once
 
 PROCESSES = 3
 OURS = {table.name for table in Base.metadata.sorted_tables}
@@ -117,14 +116,6 @@ def test_a_second_upgrade_changes_nothing(empty: Engine) -> None:
         assert connection.scalar(text("SELECT name FROM users")) == "kevin"
 
 
-def test_threads_may_upgrade_one_empty_database_at_once(empty_url: str) -> None:
-    engines = [make_engine(empty_url) for _ in range(4)]
-    at_once(upgrade, engines)
-    check(engines[0])
-    for engine in engines:
-        engine.dispose()
-
-
 def test_processes_may_upgrade_one_empty_database_at_once(empty_url: str, empty: Engine) -> None:
     script = (
         "import sys; from ngshare.database.upgrade import open_database;"
@@ -172,6 +163,12 @@ def test_a_failing_upgrade_leaves_the_database_as_it_was(empty: Engine) -> None:
         upgrade(empty)
     with empty.connect() as connection:
         assert inspect(connection).get_table_names() == ["feedback"]
+
+
+def test_tables_of_something_else_are_in_the_way_and_told_of(empty_url: str, empty: Engine) -> None:
+    execute(empty, "CREATE TABLE users (note TEXT)")
+    with pytest.raises(UpgradeError, match=r"can't be opened: .*users"):
+        open_database(empty_url, may_upgrade=True)
 
 
 @pytest.mark.parametrize(

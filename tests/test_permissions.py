@@ -25,12 +25,11 @@ from ngshare import assignments, courses, rosters, submissions
 from ngshare.database.engine import Database
 from ngshare.database.models import Submission
 from ngshare.handlers import ROUTES
-from ngshare.handlers.uploads import pack_directory
 from ngshare.permissions import Identity
 from ngshare.rosters import Person
 from tests.api import Api, Caller, encode
 from tests.fake_hub import FakeHub
-from tests.tables import read_tables, restore_tables
+from tests.tables import pack_directory, read_tables, restore_tables
 
 NAMES = {
     "out": "mallory",

@@ -11,11 +11,10 @@ from sqlalchemy.orm import Session
 from ngshare import assignments, courses, feedback, rosters, submissions, wire
 from ngshare.database.engine import Database
 from ngshare.handlers import ROUTES
-from ngshare.handlers.uploads import pack_directory
 from ngshare.permissions import Identity
 from ngshare.rosters import Person
 from tests.api import Api, encode
-from tests.tables import counted_statements
+from tests.tables import counted_statements, pack_directory
 
 MANY = 200
 
@@ -48,10 +47,10 @@ READS = [
 # the files are decoded, and in the transaction that stores them.
 WRITES = [
     ("POST course/new", "instructors", "root", 8),
-    ("POST students/c1", "students", "kevin", 7),
+    ("POST students/c1", "students", "kevin", 8),
     ("POST assignment/c1/new", "files", "kevin", 13),
     ("POST submission/c1/a1", "files", "lawrence", 14),
-    ("POST feedback/c1/a1/lawrence", "files", "kevin", 20),
+    ("POST feedback/c1/a1/lawrence", "files", "kevin", 15),
 ]
 
 

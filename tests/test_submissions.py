@@ -7,7 +7,10 @@ import re
 from datetime import datetime, timezone
 
 import pytest
+from sqlalchemy import update
 
+from ngshare.database.engine import Database
+from ngshare.database.models import Submission
 from tests.api import Api, at_once, encode, person
 
 LIST = "submissions/course1/challenge"
@@ -133,6 +136,15 @@ def test_times_of_concurrent_submissions_are_distinct_and_grow(course: Api) -> N
         assert course.user("kevin").files(ONES, timestamp=ones[0]) == {"a": b"%d" % number}
 
 
+def test_times_grow_even_if_the_clock_went_back(course: Api, database: Database) -> None:
+    course.user("lawrence").submit("course1", "challenge", {"a": b"first"})
+    ahead = datetime(2100, 1, 1, 0, 0, 0, 999999, tzinfo=timezone.utc)
+    database.write(lambda session: session.execute(update(Submission).values(at=ahead)))
+    timestamp = course.user("lawrence").submit("course1", "challenge", {"a": b"second"})
+    assert timestamp == "2100-01-01 00:00:01.000000 UTC"
+    assert course.user("kevin").files(ONES) == {"a": b"second"}
+
+
 def test_concurrent_first_submissions_of_all_students_are_all_kept(course: Api) -> None:
     kevin = course.user("kevin")
     students = [f"student{number}" for number in range(8)]
@@ -180,6 +192,13 @@ def test_a_removed_students_work_stays_for_instructors(course: Api) -> None:
     kevin.ok("POST", path, **feedback)
     lawrence = course.user("lawrence")
     lawrence.fails(403, "Permission denied", "POST", "submission/course1/challenge", files="[]")
+
+
+def test_a_removed_student_without_work_is_still_found(course: Api) -> None:
+    kevin = course.user("kevin")
+    kevin.ok("DELETE", "student/course1/eric")
+    assert collected(course, f"{LIST}/eric") == []
+    kevin.fails(404, "Submission not found", "GET", "submission/course1/challenge/eric")
 
 
 def test_a_student_reads_the_own_submissions_and_nobody_elses(course: Api) -> None:

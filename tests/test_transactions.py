@@ -64,6 +64,16 @@ def test_a_read_changes_nothing(database: Database) -> None:
     assert database.read(count_users) == 0
 
 
+def test_a_read_sees_one_state_of_the_database(database: Database) -> None:
+    def read(session: Session) -> list[int]:
+        before = count_users(session)
+        database.writers.submit(database.write, add_user, "kevin").result(timeout=5)
+        return [before, count_users(session)]
+
+    assert database.read(read) == [0, 0]
+    assert database.read(count_users) == 1
+
+
 def test_readers_go_on_while_somebody_writes(database: Database) -> None:
     def write(session: Session) -> int:
         add_user(session, "kevin")

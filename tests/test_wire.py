@@ -73,7 +73,6 @@ def decoded(text: str | bytes) -> bytes:
     return whole
 
 
-
 @pytest.mark.parametrize("name", LEGAL)
 def test_what_can_be_written_on_every_machine_is_a_legal_name_and_path(name: str) -> None:
     assert wire.is_legal_name(name)

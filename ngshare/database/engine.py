@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +24,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 READERS = min(32, 4 * (os.cpu_count() or 1))
-TRIES = 5
+TRIES = 10
+LONGEST_PAUSE_SECONDS = 0.05
 BUSY_TIMEOUT_SECONDS = 30
 MINIMAL_SQLITE = (3, 35)  # RETURNING
 
@@ -41,7 +44,7 @@ def normalize_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError(
             "The database is not given as a URL such as sqlite:////srv/ngshare/ngshare.db "
             "or postgresql://user:password@host/name"
@@ -64,7 +67,11 @@ def make_engine(url: str, pool_size: int = READERS + 1) -> Engine:
         ValueError: see normalize_url; or the folder of an SQLite file does not exist.
     """
     parsed = normalize_url(url)
-    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0}
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "hide_parameters": True,  # an error that is logged holds nobody's name or work
+    }
     if parsed.drivername != "sqlite":
         return create_engine(parsed, **options)
 
@@ -150,6 +157,7 @@ class Database:
                 return result
             except DBAPIError as error:
                 if attempt < TRIES and _may_repeat(error, committing):
+                    time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))
                     continue
                 if error.connection_invalidated or _is_unreachable(error):
                     raise DatabaseUnavailable(

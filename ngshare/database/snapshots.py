@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from ngshare import wire
 from ngshare.database import blobs
 from ngshare.database.blobs import PackedBlob
 from ngshare.database.engine import insert
@@ -46,6 +47,12 @@ class StoredFile:
     checksum: bytes
 
 
+def pack(files: Mapping[str, PackedBlob]) -> PackedSnapshot:
+    """A directory from contents by path."""
+    digest = wire.manifest_digest((path, blob.digest) for path, blob in files.items())
+    return PackedSnapshot(digest, dict(files))
+
+
 def put(session: Session, packed: PackedSnapshot) -> int:
     """Store a directory, or find the equal one that is there; its primary key."""
     known = session.scalar(select(Snapshot.pk).where(Snapshot.digest == packed.digest))
@@ -57,10 +64,8 @@ def put(session: Session, packed: PackedSnapshot) -> int:
         "size": sum(blob.size for blob in packed.files.values()),
         "file_count": len(packed.files),
     }
-    statement = insert(session, Snapshot).values(row).on_conflict_do_nothing()
-    pk = session.scalar(statement.returning(Snapshot.pk))
-    if pk is None:  # another replica was faster; its commit is visible by now
-        return session.scalars(select(Snapshot.pk).where(Snapshot.digest == packed.digest)).one()
+    # If another replica stores an equal one just now, this fails, and the transaction is repeated.
+    pk = session.scalars(insert(session, Snapshot).values(row).returning(Snapshot.pk)).one()
     if packed.files:
         session.execute(
             insert(session, SnapshotFile),

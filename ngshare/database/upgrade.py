@@ -52,17 +52,21 @@ def open_database(url: str, may_upgrade: bool) -> Database:
     """
     try:
         engine = make_engine(url)
-        if may_upgrade:
-            upgrade(engine)
-        else:
-            check(engine)
     except ValueError as error:
         raise UpgradeError(str(error)) from None
     except ModuleNotFoundError:
         raise UpgradeError(
             "PostgreSQL's driver is missing: pip install 'ngshare[postgresql]'"
         ) from None
-    except OperationalError as error:
+    try:
+        if may_upgrade:
+            upgrade(engine)
+        else:
+            check(engine)
+    except (UpgradeError, OperationalError) as error:
+        engine.dispose()
+        if isinstance(error, UpgradeError):
+            raise
         raise UpgradeError(f"The database can't be opened: {error.orig}") from None
     return Database(engine)
 

@@ -1,9 +1,8 @@
-"""What is the same for every call: who calls, the body, transactions, answers, errors, logs."""
+"""What is the same for every call: the body, arguments, transactions, answers, errors."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -11,16 +10,16 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import msgspec
-from jupyterhub.services.auth import HubOAuthenticated
+from tornado.http1connection import HTTP1Connection
 from tornado.httputil import responses
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from ngshare import wire
-from ngshare.auth import HubAuthenticator, StandAloneAuthenticator
 from ngshare.database.engine import Database
-from ngshare.errors import InvalidRequest, NgShareError, PermissionDenied, TooLarge, Unauthenticated
+from ngshare.errors import InvalidRequest, NgShareError, TooLarge, Unauthenticated
+from ngshare.handlers.login import Login
+from ngshare.handlers.logs import CLIENT_GONE, log_call, log_failure
 from ngshare.handlers.uploads import MEMORY_BYTES, Body
-from ngshare.permissions import Identity
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -28,16 +27,14 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-log = logging.getLogger("ngshare")
-access_log = logging.getLogger("ngshare.access")
-
 # A refused body is still read, up to this many times the limit, so that the client gets to read
 # the answer: closing a connection that data arrives on makes most clients lose it.
 DRAINED_LIMITS = 4
+UNLIMITED = 1 << 62  # for Tornado, whose own limit would break the connection
 
 
 @stream_request_body
-class BaseHandler(HubOAuthenticated, RequestHandler):
+class BaseHandler(Login):
     """Closed by default: a handler that anybody may call says `public = True`."""
 
     public = False
@@ -47,25 +44,26 @@ class BaseHandler(HubOAuthenticated, RequestHandler):
         self.started = time.perf_counter()
         self.sent_bytes = 0
         self._refused = False
-        self._identity: Identity | None = None
+        self._received = 0
+        self._undecodable = False
         self._fields: dict[str, bytes] | None = None
 
     # ---- the call ----
 
     async def prepare(self) -> None:
         self.settings["calls"].add(self)
-        verb = self.request.method.lower()
-        if verb not in self.allowed_verbs():
-            self._refuse(HTTPError(405))
-            return
         try:
+            if self._undecodable:
+                raise InvalidRequest("The URL is no UTF-8")
+            if self.request.method.lower() not in self.allowed_verbs():
+                raise HTTPError(405)
             self._limit_body()
             if not self.public:
-                await self._authenticate()
+                await self.authenticate()
                 for name in self.path_args:
                     wire.check_name(name)
-        except NgShareError as error:
-            if isinstance(error, Unauthenticated) and self._is_browser():
+        except (NgShareError, HTTPError) as error:
+            if isinstance(error, Unauthenticated) and self.is_browser():
                 self._divert(lambda *_: self.redirect(self.get_login_url()))
             else:
                 self._refuse(error)
@@ -85,27 +83,33 @@ class BaseHandler(HubOAuthenticated, RequestHandler):
         setattr(self, self.request.method.lower(), verb)
 
     def _limit_body(self) -> None:
-        limit = self.settings["max_upload_bytes"]
-        self.request.connection.set_max_body_size(DRAINED_LIMITS * limit)  # type: ignore
+        self._connection.set_max_body_size(UNLIMITED)
         length = self.request.headers.get("Content-Length", "0")
-        if not length.isdecimal():
+        if not (length.isascii() and length.isdecimal()):
             raise InvalidRequest("The header Content-Length is no number")
-        if int(length) > DRAINED_LIMITS * limit:
-            raise HTTPError(413, self._over_limit())
-        if int(length) > limit:
-            raise TooLarge(self._over_limit())
+        if len(length) > 18 or int(length) > self.settings["max_upload_bytes"]:
+            raise self._too_large()
 
-    def _over_limit(self) -> str:
+    @property
+    def _connection(self) -> HTTP1Connection:
+        assert isinstance(self.request.connection, HTTP1Connection)
+        return self.request.connection
+
+    def _too_large(self) -> TooLarge:
         limit = self.settings["max_upload_bytes"]
-        return f"The request is over the limit max_upload_bytes = {limit:,} bytes"
+        return TooLarge(f"The request is over the limit max_upload_bytes = {limit:,} bytes")
 
     async def data_received(self, chunk: bytes) -> None:
-        if self._refused:
-            return
-        size = self.body.size + len(chunk)
-        if size > self.settings["max_upload_bytes"]:
-            self._refuse(TooLarge(self._over_limit()))
-        elif size > MEMORY_BYTES:
+        self._received += len(chunk)
+        limit = self.settings["max_upload_bytes"]
+        if self._received > DRAINED_LIMITS * limit:
+            error = self._too_large()
+            self.send_error(error.status, exc_info=(TooLarge, error, None))
+        elif self._refused:
+            pass
+        elif self._received > limit:
+            self._refuse(self._too_large())
+        elif self._received > MEMORY_BYTES:
             await self.compute(self.body.append, chunk)
         else:
             self.body.append(chunk)
@@ -114,6 +118,8 @@ class BaseHandler(HubOAuthenticated, RequestHandler):
         self._end()
 
     def on_connection_close(self) -> None:
+        if not self._finished:
+            log_call(self, CLIENT_GONE)
         self._end()
 
     def _end(self) -> None:
@@ -132,66 +138,15 @@ class BaseHandler(HubOAuthenticated, RequestHandler):
         ]
         return ["head", *verbs] if "get" in verbs else verbs
 
-    # ---- who calls ----
-
-    @property
-    def hub_auth(self) -> HubAuthenticator:
-        return self.settings["authenticator"]
-
-    @property
-    def stand_alone(self) -> bool:
-        return isinstance(self.settings["authenticator"], StandAloneAuthenticator)
-
-    async def _authenticate(self) -> None:
-        if self.stand_alone:
-            return  # the name may be in the body, see identity
-        self._identity = await self.hub_auth.identify(self)
-        if self._identity is None:
-            raise Unauthenticated("Login required")
-
-    @property
-    def identity(self) -> Identity:
-        """The caller."""
-        if self._identity is None and self.stand_alone:
-            self._identity = self.settings["authenticator"].identify(self.argument("user"))
-        if self._identity is None:
-            raise Unauthenticated("Login required")
-        return self._identity
-
-    def get_current_user(self) -> str | None:
-        """For Tornado and jupyterhub's XSRF cookies; must not ask the Hub."""
-        return str(self._identity) if self._identity else None
-
-    def check_xsrf_cookie(self) -> None:
-        """Called by jupyterhub for what a browser's cookie authenticates."""
-        try:
-            super().check_xsrf_cookie()
-        except HTTPError:
-            raise PermissionDenied(
-                "Calls by cookie that change something, or that scripts make, need the header "
-                "X-XSRFToken with the value of the cookie _xsrf"
-            ) from None
-
-    def set_secure_cookie(  # type: ignore[override]
-        self, name: str, value: str, expires_days: float | None = 30, **options: Any
-    ) -> None:
-        """Used by jupyterhub for tokens and login states: encrypted, not only signed."""
-        self.set_cookie(name, self.hub_auth.encrypt(value), expires_days=expires_days, **options)
-
-    def get_secure_cookie(self, name: str) -> bytes | None:  # type: ignore[override]
-        cookie = self.get_cookie(name)
-        text = self.hub_auth.decrypt(cookie) if cookie else None
-        return text.encode() if text is not None else None
-
-    def _is_browser(self) -> bool:
-        """Whether a person is looking, who can be sent to the Hub's login."""
-        return (
-            self.request.method in ("GET", "HEAD")
-            and "text/html" in self.request.headers.get("Accept", "")
-            and not self.stand_alone
-        )
-
     # ---- arguments ----
+
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        """For Tornado, of the path's ids: what can't be decoded is refused in prepare."""
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            self._undecodable = True
+            return value.decode(errors="replace")
 
     def raw_argument(self, name: str) -> bytes | None:
         """A field of the form, or else an argument of the query; of several the last."""
@@ -222,7 +177,7 @@ class BaseHandler(HubOAuthenticated, RequestHandler):
 
     def flag(self, name: str) -> bool:
         """Whether an argument is exactly `true`."""
-        return self.argument(name) == "true"
+        return self.raw_argument(name) == b"true"
 
     # ---- work in threads ----
 
@@ -281,6 +236,14 @@ class BaseHandler(HubOAuthenticated, RequestHandler):
 
     # ---- errors and logs ----
 
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        if self._headers_written:  # an answer that breaks off must not look complete
+            self._connection.close()
+            self._finished = True
+            self.on_connection_close()
+            return
+        super().send_error(status_code, **kwargs)
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
         body: dict[str, Any] = {"success": False}
@@ -302,35 +265,5 @@ class BaseHandler(HubOAuthenticated, RequestHandler):
             body["message"] = f"Method not allowed; this URL knows {allowed}"
         self._send_json(body)
 
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        if isinstance(value, NgShareError):
-            if value.status >= 500:
-                log.error("%s: %s", self.request_id, value.message)
-        elif isinstance(value, HTTPError) and value.status_code < 500:
-            log.debug("%s: %s", self.request_id, value)
-        else:
-            log.error(
-                "%s: %s %s failed",
-                self.request_id,
-                self.request.method,
-                self.request.path,
-                exc_info=(typ, value, tb),
-            )
-
-
-def log_request(handler: RequestHandler) -> None:
-    """One line a call; never its arguments, headers or body, which may hold secrets."""
-    assert isinstance(handler, BaseHandler)
-    status = handler.get_status()
-    access_log.log(
-        logging.WARNING if status >= 500 else logging.INFO,
-        "%d %s %s user=%s in=%d out=%d %.1f ms %s",
-        status,
-        handler.request.method,
-        handler.request.path,
-        handler.get_current_user() or "-",
-        handler.body.size,
-        handler.sent_bytes,
-        1000 * (time.perf_counter() - handler.started),
-        handler.request_id,
-    )
+    def log_exception(self, *exc_info: Any) -> None:
+        log_failure(self, exc_info)

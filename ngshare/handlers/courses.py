@@ -18,7 +18,8 @@ class CourseListHandler(BaseHandler):
 class CourseHandler(BaseHandler):
     async def post(self, course_id: str) -> None:
         await self.read(courses.require_new_course, self.identity, course_id)
-        instructors = decode_json(self.raw_argument("instructors") or b"[]", list[str], NOT_DECODED)
+        field = self.raw_argument("instructors")
+        instructors = [] if field is None else decode_json(field, list[str], NOT_DECODED)
         if not all(map(wire.is_legal_name, instructors)):
             raise InvalidRequest(NOT_DECODED)
         await self.transact(courses.create_course, self.identity, course_id, instructors)

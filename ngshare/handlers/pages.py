@@ -25,6 +25,8 @@ _templates = Environment(
 
 
 class PageHandler(BaseHandler):
+    default_user = "user"
+
     def answer_page(self, template: str, **values: Any) -> None:
         self.set_header("Content-Type", "text/html; charset=UTF-8")
         self.set_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
@@ -39,13 +41,6 @@ class PageHandler(BaseHandler):
                 **values,
             )
         )
-
-    @property
-    def identity(self):  # type: ignore[no-untyped-def]
-        """The caller; without a Hub, a page that names no user is shown to `user`."""
-        if self.stand_alone and not self.argument("user"):
-            return self.settings["authenticator"].identify("user")
-        return super().identity
 
 
 class HomeHandler(PageHandler):
@@ -75,6 +70,8 @@ class DatabaseHandler(PageHandler):
             raise PermissionDenied("Debug mode is off")
         if action == "dump":
             await self._dump()
+        elif self.request.method == "HEAD":
+            raise HTTPError(405)
         elif action == "clear":
             await self.transact(sample.clear)
             self.answer(message="done")

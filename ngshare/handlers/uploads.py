@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from email.message import Message
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
@@ -14,8 +14,7 @@ import msgspec
 from tornado.httputil import HTTPInputError, parse_body_arguments
 
 from ngshare import wire
-from ngshare.database import blobs
-from ngshare.database.blobs import PackedBlob
+from ngshare.database import blobs, snapshots
 from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import InvalidRequest
 from ngshare.rosters import Person
@@ -156,7 +155,7 @@ def decode_files(field: bytes | None) -> PackedSnapshot:
         entry.path: blobs.pack_pieces(wire.decode_content(_json_text(content)))
         for entry, content in zip(entries, contents, strict=True)
     }
-    return make_snapshot(packed)
+    return snapshots.pack(packed)
 
 
 def _json_text(string: memoryview) -> Iterator[bytes]:
@@ -172,29 +171,18 @@ def _json_text(string: memoryview) -> Iterator[bytes]:
             cut = block.find(b"\\", len(block) - 5)
             block = block if cut <= 0 else block[:cut]
         start += len(block)
-        if b"\\" in block:
-            block = block.replace(b"\\n", b"").replace(b"\\r", b"")
-        if b"\\" in block:
-            block = _unescape_json(block)
+        if b"\\\\" in block:
+            block = b"\\"  # enough for the decoder to refuse it
+        elif b"\\" in block:
+            block = _unescape_json(block.replace(b"\\n", b"").replace(b"\\r", b""))
         yield block
 
 
 def _unescape_json(block: bytes) -> bytes:
     try:
         return msgspec.json.decode(b'"%b"' % block, type=str).encode("utf-8", "replace")
-    except msgspec.DecodeError:  # half an escaped backslash, which no base64 has
+    except (msgspec.DecodeError, UnicodeDecodeError):  # no ASCII, so no base64
         return b"\\"
-
-
-def pack_directory(files: Iterable[tuple[str, bytes]]) -> PackedSnapshot:
-    """A directory ready to be stored, from paths and contents."""
-    return make_snapshot({path: blobs.pack(content) for path, content in files})
-
-
-def make_snapshot(packed: dict[str, PackedBlob]) -> PackedSnapshot:
-    """A directory from paths and packed contents."""
-    digest = wire.manifest_digest((path, blob.digest) for path, blob in packed.items())
-    return PackedSnapshot(digest, packed)
 
 
 class StudentRow(msgspec.Struct):

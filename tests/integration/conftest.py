@@ -33,30 +33,21 @@ LOGIN_SITES = [
     Site("hub5", python=HUB5, base_url="/jupyterhub/"),
 ]
 
-OpenHub = Callable[..., Hub]
+NewHub = Callable[..., Hub]
 
 
 @pytest.fixture(scope="module")
-def open_hub(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[OpenHub]:
-    """A function that starts the Hub of a site."""
-    hubs: list[Hub] = []
+def new_hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewHub:
+    """A function that makes the Hub of a site, to be started by a `with` statement."""
 
-    def start(site: Site, **options: object) -> Hub:
+    def make(site: Site, **options: object) -> Hub:
         folder = tmp_path_factory.mktemp("hub")
+        database_url = f"sqlite:///{folder}/ngshare.db"
         if site.database == "postgresql":
             database_url = request.getfixturevalue("postgresql").create_database()
-        else:
-            database_url = f"sqlite:///{folder}/ngshare.db"
-        hub = Hub(folder, database_url, site.python, site.base_url, **options)
-        hubs.append(hub)
-        return hub.__enter__()
+        return Hub(folder, database_url, site.python, site.base_url, **options)
 
-    yield start
-    for hub in hubs:
-        hub.stop()
-        assert hub.survivors == [], hub.logs()
+    return make
 
 
 FAILED = pytest.StashKey[dict[object, str]]()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pytest
@@ -108,6 +108,12 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+def clean_environment() -> dict[str, str]:
+    """Ours, without what a Hub gave us if the tests themselves run in a notebook server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+    return {**kept, "PYTHONUNBUFFERED": "1"}
+
+
 @dataclass
 class Hub:
     """One JupyterHub with its proxy and its ngshare; use it in a `with` statement."""
@@ -122,8 +128,6 @@ class Hub:
 
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     url: str = field(default="", init=False)
-    survivors: list[int] = field(default_factory=list, init=False)
-    """Processes that a stopping Hub should have taken along, and did not."""
 
     @property
     def prefix(self) -> str:
@@ -144,7 +148,8 @@ class Hub:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        survivors = self.stop()
+        assert survivors == [], f"the Hub left processes behind\n{self.logs()}"
 
     def start(self) -> None:
         """Start everything, and come back when ngshare answers through the proxy."""
@@ -170,7 +175,7 @@ class Hub:
             self.process = subprocess.Popen(
                 [str(self.python), "-m", "jupyterhub", "--config", "jupyterhub_config.py"],
                 cwd=self.folder,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env=clean_environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -202,22 +207,25 @@ class Hub:
             return requests.get(url, timeout=5).status_code == 200
         return False
 
-    def stop(self) -> None:
-        """Stop the Hub, which stops its proxy and its service; leave nothing behind."""
-        self.survivors = []
+    def stop(self) -> list[int]:
+        """Stop the Hub, which stops its proxy and its service; leave nothing behind.
+
+        The answer is the processes that the Hub should have stopped, and that had to be killed.
+        """
         if self.process is None:
-            return
-        with suppress(ProcessLookupError):
-            self.process.terminate()
+            return []
+        survivors = []
+        self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(30)
         pids = [self.process.pid, self.pid_in("proxy.pid"), self.pid_in("ngshare.pid")]
         for pid in filter(None, pids):  # each of them leads a process group
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-                self.survivors.append(pid)
+                survivors.append(pid)
         self.process.wait()
         self.process = None
+        return survivors
 
     def pid_in(self, name: str) -> int | None:
         path = self.folder / name
@@ -231,9 +239,6 @@ class Hub:
         wait_until(lambda: self.pid_in("ngshare.pid") not in (old, None, 0), "a new ngshare")
         wait_until(self.is_serving, "the new ngshare to answer")
 
-    def log(self) -> str:
-        return self.read("hub.log")
-
     def ngshare_log(self) -> str:
         return self.read("ngshare.log")
 
@@ -246,7 +251,9 @@ class Hub:
         path = self.folder / name
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
-    def api(self, method: str, path: str, token: str = MANAGER_TOKEN, **options: object):
+    def api(
+        self, method: str, path: str, token: str = MANAGER_TOKEN, **options: Any
+    ) -> requests.Response:
         """A call of the Hub's own REST API."""
         headers = {"Authorization": f"token {token}"}
         url = f"{self.url}hub/api/{path}"

@@ -9,7 +9,7 @@ import base64
 import csv
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tests.integration.conftest import SITES, OpenHub, Site
+from tests.integration.conftest import SITES, NewHub
 from tests.integration.hub import ADMIN, SERVICE_TOKEN, Hub
 from tests.integration.people import Person
 
@@ -75,21 +75,20 @@ class School:
 
 @pytest.fixture(scope="module", params=SITES, ids=str)
 def school(
-    request: pytest.FixtureRequest, open_hub: OpenHub, tmp_path_factory: pytest.TempPathFactory
-) -> School:
-    site: Site = request.param
-    hub = open_hub(site, services={"grace": GRACE_THE_SERVICE})
+    request: pytest.FixtureRequest, new_hub: NewHub, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[School]:
     folder = tmp_path_factory.mktemp("homes")
-    return School(
-        hub,
-        admin=Person.join(hub, ADMIN, folder),
-        grace=Person.join(hub, "grace", folder, COURSE),
-        oscar=Person.join(hub, "oscar", folder, HISTORY),
-        alice=Person.join(hub, "alice", folder, COURSE),
-        bob=Person.join(hub, "bob smith", folder, COURSE),
-        zoe=Person.join(hub, "zoë@example.org", folder, COURSE),
-        eve=Person.join(hub, "eve", folder, COURSE),
-    )
+    with new_hub(request.param, services={"grace": GRACE_THE_SERVICE}) as hub:
+        yield School(
+            hub,
+            admin=Person.join(hub, ADMIN, folder),
+            grace=Person.join(hub, "grace", folder, COURSE),
+            oscar=Person.join(hub, "oscar", folder, HISTORY),
+            alice=Person.join(hub, "alice", folder, COURSE),
+            bob=Person.join(hub, "bob smith", folder, COURSE),
+            zoe=Person.join(hub, "zoë@example.org", folder, COURSE),
+            eve=Person.join(hub, "eve", folder, COURSE),
+        )
 
 
 def tree(folder: Path) -> dict[str, bytes]:

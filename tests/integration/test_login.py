@@ -12,7 +12,7 @@ import pytest
 import requests
 from tornado.web import create_signed_value
 
-from tests.integration.conftest import LOGIN_SITES, OpenHub
+from tests.integration.conftest import LOGIN_SITES, NewHub
 from tests.integration.hub import ADMIN, MANAGER_TOKEN, PASSWORD, SERVICE_TOKEN, Hub
 
 PAGE = {  # what a browser says when a person opens a page
@@ -88,8 +88,9 @@ class Browser:
 
 
 @pytest.fixture(scope="module", params=LOGIN_SITES, ids=str)
-def jupyterhub(request: pytest.FixtureRequest, open_hub: OpenHub) -> Hub:
-    return open_hub(request.param)
+def jupyterhub(request: pytest.FixtureRequest, new_hub: NewHub) -> Iterator[Hub]:
+    with new_hub(request.param) as hub:
+        yield hub
 
 
 @pytest.fixture

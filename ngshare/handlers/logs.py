@@ -1,0 +1,65 @@
+"""What the log says of calls, and what it must not say."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from tornado.web import HTTPError, RequestHandler
+
+from ngshare.errors import NgShareError
+
+if TYPE_CHECKING:
+    from ngshare.handlers.base import BaseHandler
+
+log = logging.getLogger("ngshare")
+access_log = logging.getLogger("ngshare.access")
+
+CLIENT_GONE = 499  # nginx's number for it; no client ever gets to see it
+
+
+def log_call(handler: BaseHandler, status: int) -> None:
+    """One line a call; never its arguments, headers or body, which may hold secrets."""
+    is_head = handler.request.method == "HEAD"
+    access_log.log(
+        logging.WARNING if status >= 500 else logging.INFO,
+        "%d %s %s user=%s in=%d out=%d %.1f ms %s",
+        status,
+        handler.request.method,
+        handler.request.path,
+        handler.get_current_user() or "-",
+        handler.body.size,
+        0 if is_head else handler.sent_bytes,
+        1000 * (time.perf_counter() - handler.started),
+        handler.request_id,
+    )
+
+
+def log_finished_call(handler: RequestHandler) -> None:
+    """For Tornado, at the end of each call."""
+    log_call(handler, handler.get_status())  # type: ignore[arg-type]
+
+
+def log_failure(handler: BaseHandler, exc_info: Any) -> None:
+    """What the answer's request id stands for: only our own failures have a traceback."""
+    error = exc_info[1]
+    if isinstance(error, NgShareError):
+        if error.status >= 500:
+            log.error("%s: %s", handler.request_id, error.message)
+    elif not isinstance(error, HTTPError) or error.status_code >= 500:
+        call = f"{handler.request.method} {handler.request.path}"
+        log.error("%s: %s failed", handler.request_id, call, exc_info=exc_info)
+
+
+class JupyterHubFilter(logging.Filter):
+    """Leaves out what jupyterhub's login says that is secret, or no news to anybody."""
+
+    LEFT_OUT = (
+        "oauth state argument",  # with the state, and we say so without
+        "Skipping XSRF check for insecure request",  # of every page on a Hub without TLS
+        "No Hub user identified for request",  # the access log has the 401
+    )
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith(self.LEFT_OUT)

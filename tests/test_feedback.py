@@ -64,7 +64,7 @@ def test_feedback_replaces_what_was_given_before(course: Api, timestamp: str) ->
     assert kevin.ok("GET", PATH, timestamp=timestamp)["files"] == []
 
 
-def test_replaced_feedback_leaves_no_bytes_behind_and_takes_none_away(
+def test_replaced_feedback_takes_no_bytes_away(
     course: Api, timestamp: str, database: Database
 ) -> None:
     kevin = course.user("kevin")
@@ -74,7 +74,7 @@ def test_replaced_feedback_leaves_no_bytes_behind_and_takes_none_away(
     def digests(session: Session) -> set[bytes]:
         return set(session.scalars(select(Blob.digest)))
 
-    contents = (b"22222", b"work", b"new")
+    contents = (b"22222", b"work", b"old", b"new")  # somebody may still be fetching the old one
     assert database.read(digests) == {hashlib.sha256(content).digest() for content in contents}
     assert kevin.files("submission/course1/challenge/lawrence") == {"a": b"work"}
     give(kevin, timestamp, {"f": b"new"})

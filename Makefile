@@ -31,26 +31,26 @@ environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed node_mod
 .venv/ngshare: setup.py
 	@tools/make_venv .venv $(PYTHON)
 	@echo "Installing ngshare into .venv"
-	@.venv/bin/pip install --quiet --editable .
+	@.venv/bin/pip install -qq --editable .
 	@touch $@
 
 .venv/tests: setup.py
 	tools/make_venv .venv $(PYTHON)
-	.venv/bin/pip install --quiet --editable '.[test,docs]'
+	.venv/bin/pip install -qq --editable '.[test,docs]'
 	touch $@
 
 # the previous line of JupyterHub
 .venv-hub5/installed: setup.py
 	tools/make_venv .venv-hub5 $(PYTHON)
-	.venv-hub5/bin/pip install --quiet --editable . 'jupyterhub<6'
+	.venv-hub5/bin/pip install -qq --editable . 'jupyterhub<6'
 	touch $@
 
 # nbgrader with the published plugin, whose requirements exclude today's nbgrader; newer versions
 # of jsonschema double the time that every nbgrader command takes to start
 .venv-nbgrader/installed:
 	tools/make_venv .venv-nbgrader $(PYTHON)
-	.venv-nbgrader/bin/pip install --quiet nbgrader==0.9.6 'jsonschema<4.25'
-	.venv-nbgrader/bin/pip install --quiet --no-deps ngshare_exchange==0.5.3
+	.venv-nbgrader/bin/pip install -qq nbgrader==0.9.6 'jsonschema<4.25'
+	.venv-nbgrader/bin/pip install -qq --no-deps ngshare_exchange==0.5.3
 	touch $@
 
 # the Hub's proxy, by the Node.js that a package of the tests brings along

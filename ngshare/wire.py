@@ -49,16 +49,21 @@ def check_name(name: str) -> None:
 
 
 def check_paths(paths: list[str]) -> None:
-    """Raise InvalidRequest unless all are distinct relative Unix paths.
+    """Raise InvalidRequest unless all are distinct relative Unix paths of one directory.
 
     Backslashes and colons are refused too: such files can't be written on every student's
-    machine.
+    machine. Nor can a file that has the name of another one's folder.
     """
-    if len(set(paths)) < len(paths):
+    folders = {path[:end] for path in paths for end in _slashes(path)}
+    if len(set(paths)) < len(paths) or not folders.isdisjoint(paths):
         raise InvalidRequest("Illegal path")
     for path in paths:
         if not is_legal_name(path) or _NOT_IN_PATHS.search(path):
             raise InvalidRequest("Illegal path")
+
+
+def _slashes(path: str) -> Iterator[int]:
+    return (position for position, character in enumerate(path) if character == "/")
 
 
 def clean_text(text: str) -> str:

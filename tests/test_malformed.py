@@ -40,12 +40,10 @@ odd_text = st.one_of(
             "a/../b",
             "x" * 300,
             "9" * 5000,
-            "-1",
             "1e400",
             "\u0661",
             "\u2028",
             "%%%",
-            "true",
             "' OR 1=1 --",
             "{{ 7 * 7 }}",
         ]
@@ -75,23 +73,18 @@ json_values = st.recursive(
 raw_json = st.sampled_from(
     [
         b"",
-        b"null",
-        b"[",
         b"[" * 100_000,
         b"[" * 100_000 + b"]" * 100_000,
         b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
         rb'["\ud800"]',
         rb'[{"path": "\ud800", "content": ""}]',
-        rb'[{"path": "a", "content": "\udfff"}]',
         rb'[{"path": "a\u0000b", "content": ""}]',
         rb'[{"username": "\ud800", "first_name": "", "last_name": "", "email": ""}]',
         rb'[{"username": "a", "first_name": "\ud800", "last_name": "", "email": ""}]',
         rb'[{"username": "a\u0000", "first_name": "\u0000", "last_name": "", "email": ""}]',
         b'[{"path": "a", "content": "%%%"}]',
-        b'[{"path": "a", "content": "YQ"}]',
         b'["\xff\xfe"]',
         b"\xef\xbb\xbf[]",
-        b"[1e999999]",
         b"NaN",
         b"9" * 10_000,
     ]
@@ -166,14 +159,11 @@ def test_a_post_takes_or_refuses_whatever_a_field_holds(
             [
                 "multipart/form-data",
                 "multipart/form-data; boundary=",
-                'multipart/form-data; boundary="b"',
                 "multipart/form-data; boundary=b",
                 "Multipart/Form-Data; boundary=b",
                 "application/x-www-form-urlencoded; charset=utf-16",
                 "application/json",
-                "text/plain",
                 ";;;=",
-                "/",
             ]
         ),
         st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=30),
@@ -182,8 +172,6 @@ def test_a_post_takes_or_refuses_whatever_a_field_holds(
         st.binary(max_size=80),
         st.sampled_from(
             [
-                b"--b",
-                b"--b\r\n\r\n",
                 b"--b\r\n\r\n\r\n--b--",
                 b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\n[]',
                 b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\n[]\r\n--b--\r\n',
@@ -192,7 +180,6 @@ def test_a_post_takes_or_refuses_whatever_a_field_holds(
                 b"--b\r\nContent-Disposition: form-data; name*=utf-9''%ff\r\n\r\n[]\r\n--b--\r\n",
                 b"--b\r\n: \r\n\r\n[]\r\n--b--\r\n",
                 b"--b\r\n" * 500 + b"--b--",
-                b"files=%",
                 b"files=%5B%5D%zz",
                 b"files=" + b"%" * 1000,
                 b"&&&==&files&=files",

@@ -192,7 +192,7 @@ def test_the_same_path_twice_is_illegal(course: Api) -> None:
 
 
 def test_unusual_but_legal_paths_come_back(course: Api) -> None:
-    files = {name: name.encode() for name in LEGAL_PATHS}
+    files = {f"folder {n}/{name}": name.encode() for n, name in enumerate(LEGAL_PATHS)}
     course.user("kevin").release("course1", "new", files)
     assert course.user("lawrence").files("assignment/course1/new") == files
 

@@ -96,6 +96,16 @@ def test_paths_with_a_meaning_on_windows_are_refused_while_ids_may_have_them(pat
         wire.check_paths([path])
 
 
+@pytest.mark.parametrize("paths", [["a", "a/b"], ["a/b/c/d", "a/b"], ["x/y", "z", "x"]])
+def test_a_path_can_not_be_a_file_and_a_folder(paths: list[str]) -> None:
+    with pytest.raises(InvalidRequest, match="Illegal path"):
+        wire.check_paths(paths)
+
+
+def test_a_name_may_begin_like_another() -> None:
+    wire.check_paths(["a", "ab/c", "a.txt", "ab/cd", "abc"])
+
+
 def test_the_same_path_twice_is_illegal() -> None:
     wire.check_paths(["a", "b", "A"])
     with pytest.raises(InvalidRequest, match=r"^Illegal path$"):

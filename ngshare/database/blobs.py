@@ -65,10 +65,10 @@ def pack_pieces(pieces: Iterable[bytes]) -> PackedBlob:
         digest.update(plain)
         checksum.update(plain)
         size += len(plain)
+        compressed = plain if chunks and encoding == IDENTITY else compressor.compress(plain)
         if not chunks:
-            shrinks = len(compressor.compress(plain)) < len(plain)
-            encoding = ZSTD if shrinks else IDENTITY
-        chunks.append(compressor.compress(plain) if encoding == ZSTD else plain)
+            encoding = ZSTD if len(compressed) < len(plain) else IDENTITY
+        chunks.append(compressed if encoding == ZSTD else plain)
     return PackedBlob(digest.digest(), size, checksum.digest(), encoding, tuple(chunks))
 
 

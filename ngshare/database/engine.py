@@ -88,8 +88,18 @@ def make_engine(url: str, pool_size: int = READERS + 1) -> Engine:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_sqlite alone
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    # The change to WAL, at the first connection ever, does not wait for locks by itself.
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LONGEST_PAUSE_SECONDS)
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -114,7 +124,9 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
-        self._read_sessions = sessionmaker(engine)
+        # What several statements read must be of one moment; SQLite knows nothing else.
+        one_moment = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._read_sessions = sessionmaker(engine.execution_options(**one_moment))
         self._write_sessions = sessionmaker(engine.execution_options(writes=True))
         self.readers = ThreadPoolExecutor(READERS, "ngshare-reader")
         self.writers = ThreadPoolExecutor(1, "ngshare-writer") if self.is_sqlite else self.readers
@@ -185,5 +197,10 @@ def _may_repeat(error: DBAPIError, committing: bool) -> bool:
 
 
 def _is_unreachable(error: DBAPIError) -> bool:
-    """Whether a new connection was refused, which SQLAlchemy doesn't call invalidated."""
+    """Whether a new connection was refused, which SQLAlchemy doesn't call invalidated.
+
+    Or somebody else's lock on an SQLite file lasted longer than we wait.
+    """
+    if isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig):
+        return True
     return error.statement is None and type(error.orig).__name__ == "OperationalError"

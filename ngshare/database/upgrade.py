@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from ngshare.database.engine import Database, make_engine
 
@@ -63,7 +63,7 @@ def open_database(url: str, may_upgrade: bool) -> Database:
             upgrade(engine)
         else:
             check(engine)
-    except (UpgradeError, OperationalError) as error:
+    except (UpgradeError, DBAPIError) as error:
         engine.dispose()
         if isinstance(error, UpgradeError):
             raise
@@ -93,6 +93,7 @@ def upgrade(engine: Engine) -> None:
 def check(engine: Engine) -> None:
     """Raise UpgradeError unless the schema is this release's."""
     with engine.connect() as connection:
+        _refuse_foreign(connection)
         current = current_revision(connection)
     if current != head_revision():
         raise UpgradeError(

@@ -38,6 +38,7 @@ class BaseHandler(Login):
     """Closed by default: a handler that anybody may call says `public = True`."""
 
     public = False
+    uploads = False  # whether a body may be as long as max_upload_bytes, and not only a short form
 
     def initialize(self) -> None:
         self.body = Body()
@@ -87,7 +88,7 @@ class BaseHandler(Login):
         length = self.request.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdecimal()):
             raise InvalidRequest("The header Content-Length is no number")
-        if len(length) > 18 or int(length) > self.settings["max_upload_bytes"]:
+        if len(length) > 18 or int(length) > self._body_limit:
             raise self._too_large()
 
     @property
@@ -95,13 +96,18 @@ class BaseHandler(Login):
         assert isinstance(self.request.connection, HTTP1Connection)
         return self.request.connection
 
-    def _too_large(self) -> TooLarge:
+    @property
+    def _body_limit(self) -> int:
         limit = self.settings["max_upload_bytes"]
-        return TooLarge(f"The request is over the limit max_upload_bytes = {limit:,} bytes")
+        return limit if self.uploads else min(limit, MEMORY_BYTES)
+
+    def _too_large(self) -> TooLarge:
+        name = "max_upload_bytes" if self.uploads else "of this call"
+        return TooLarge(f"The request is over the limit {name} = {self._body_limit:,} bytes")
 
     async def data_received(self, chunk: bytes) -> None:
         self._received += len(chunk)
-        limit = self.settings["max_upload_bytes"]
+        limit = self._body_limit
         if self._received > DRAINED_LIMITS * limit:
             error = self._too_large()
             self.send_error(error.status, exc_info=(TooLarge, error, None))

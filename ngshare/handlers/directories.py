@@ -18,6 +18,8 @@ JSON_NEWLINE = rb"\n"
 
 
 class DirectoryHandler(BaseHandler):
+    uploads = True
+
     async def decode_directory(self) -> PackedSnapshot:
         """The directory in the field `files`, ready to be stored.
 

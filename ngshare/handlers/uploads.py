@@ -58,7 +58,9 @@ class Body:
             return {}
         self._spool.seek(0)
         body = self._spool.read()
-        return parse_form(body) if kind == FORM else _parse_multipart(content_type, body)
+        if kind == FORM:
+            return parse_form(body)
+        return _parse_multipart(content_type.replace(content_type.split(";")[0], kind, 1), body)
 
     def close(self) -> None:
         with self._lock:

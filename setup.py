@@ -24,7 +24,14 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["ngshare", "ngshare.*"]),
     package_data={
-        "ngshare": ["templates/*.html", "static/*", "migrations/script.py.mako", "py.typed"],
+        "ngshare": [
+            "migrations/*.py",
+            "migrations/script.py.mako",
+            "migrations/versions/*.py",
+            "py.typed",
+            "static/*",
+            "templates/*.html",
+        ],
     },
     install_requires=[
         "alembic>=1.14.0",

@@ -28,6 +28,7 @@ class NgShare(Application):
     """Runs as a service of a JupyterHub, or stand-alone for trying it."""
 
     name = "ngshare"
+    raise_config_file_errors = True
     version = __version__
     description = "nbgrader's exchange as a JupyterHub service."
     examples = """
@@ -210,7 +211,14 @@ class NgShare(Application):
         given = "config_file" in self.cli_config.get("NgShare", {})
         if given and not os.path.isfile(self.config_file):
             raise StartError(f"There is no configuration file {self.config_file}")
-        self.load_config_file(os.path.abspath(self.config_file))
+        if not self.config_file.endswith((".py", ".json")):
+            raise StartError(f"The configuration file {self.config_file} must end in .py or .json")
+        try:
+            self.load_config_file(os.path.abspath(self.config_file))
+        except Exception as error:
+            raise StartError(
+                f"The configuration file {self.config_file} fails: {error!r}"
+            ) from None
 
     def start(self) -> None:
         if self.generate_config:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timezone
 
-from sqlalchemy import delete, func, select, union, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from ngshare.database import snapshots
@@ -30,19 +30,21 @@ def list_assignments(session: Session, identity: Identity, course_id: str) -> li
     )
 
 
-def get_assignment(session: Session, access: Access, assignment_id: str) -> int:
+def get_assignment(session: Session, access: Access, assignment_id: str, keep: bool = False) -> int:
     """The primary key of a released assignment.
+
+    Args:
+        keep: let nobody erase it before this transaction ends.
 
     Raises:
         NotFound: there is none of this name, or it was un-released.
     """
-    pk = session.scalar(
-        select(Assignment.pk).where(
-            Assignment.course_pk == access.course_pk,
-            Assignment.name == assignment_id,
-            Assignment.released_at.is_not(None),
-        )
+    query = select(Assignment.pk).where(
+        Assignment.course_pk == access.course_pk,
+        Assignment.name == assignment_id,
+        Assignment.released_at.is_not(None),
     )
+    pk = session.scalar(query.with_for_update(read=True, key_share=True) if keep else query)
     if pk is None:
         raise NotFound("Assignment not found")
     return pk
@@ -155,22 +157,17 @@ def unrelease_assignment(
 
 def erase(session: Session, assignment_pks: Collection[int]) -> None:
     """Remove assignments with their releases, submissions and feedback, and unused bytes."""
+    erased = Assignment.pk.in_(assignment_pks)
+    session.execute(
+        select(Assignment.pk).where(erased).order_by(Assignment.pk).with_for_update()
+    ).all()
     of_assignments = Submission.assignment_pk.in_(assignment_pks)
     submission_pks = select(Submission.pk).where(of_assignments)
-    feedback = Feedback.submission_pk.in_(submission_pks)
-    releases = Release.assignment_pk.in_(assignment_pks)
-    used = session.scalars(
-        union(
-            select(Release.snapshot_pk).where(releases),
-            select(Submission.snapshot_pk).where(of_assignments),
-            select(Feedback.snapshot_pk).where(feedback),
-        )
-    ).all()
     for table, rows in (
-        (Feedback, feedback),
+        (Feedback, Feedback.submission_pk.in_(submission_pks)),
         (Submission, of_assignments),
-        (Release, releases),
-        (Assignment, Assignment.pk.in_(assignment_pks)),
+        (Release, Release.assignment_pk.in_(assignment_pks)),
+        (Assignment, erased),
     ):
         session.execute(delete(table).where(rows).execution_options(synchronize_session=False))
-    snapshots.remove_unused(session, used)
+    snapshots.remove_unused(session)

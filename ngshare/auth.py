@@ -8,6 +8,7 @@ import hmac
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 from cachetools import TTLCache
@@ -22,6 +23,7 @@ from ngshare.permissions import Identity
 
 MAX_CACHED_IDENTITIES = 50_000
 REFUSAL_CACHE_SECONDS = 5
+MAX_NEXT_URL = 1000  # the login's state is in a cookie, and browsers keep 4,096 bytes
 
 
 def derive_key(service_token: str, purpose: str) -> bytes:
@@ -52,11 +54,14 @@ class HubAuthenticator(HubOAuth):
         self._admins = frozenset(admins)
         self._admin_services = frozenset(admin_services)
         self._required_scopes = set(required_scopes)
-        self._secrets = Fernet(urlsafe_b64encode(derive_key(self.api_token, "secrets")))
+        self._secrets = {
+            purpose: Fernet(urlsafe_b64encode(derive_key(self.api_token, purpose)))
+            for purpose in ("cookies", "login states")
+        }
         self._known: TTLCache[str, dict[str, Any]] = TTLCache(
             MAX_CACHED_IDENTITIES, self.identity_cache_seconds
         )
-        self._refused: TTLCache[str, None] = TTLCache(
+        self._unknown: TTLCache[str, None] = TTLCache(
             MAX_CACHED_IDENTITIES, min(REFUSAL_CACHE_SECONDS, self.identity_cache_seconds)
         )
         self._asking: dict[str, asyncio.Task[dict[str, Any] | None]] = {}
@@ -91,17 +96,18 @@ class HubAuthenticator(HubOAuth):
         Called by jupyterhub's own code for header tokens, cookies and the end of a login.
         """
         key = hashlib.sha256(f"{session_id}:{token}".encode()).hexdigest()
-        if use_cache and key in self._known:
-            return self._known[key]
-        if use_cache and key in self._refused:
-            return None
+        if use_cache:
+            with suppress(KeyError):  # also if it expires just now
+                return self._known[key]
+            if key in self._unknown:
+                return None
         task = self._asking.get(key)
         if task is None:
             task = self._asking[key] = asyncio.ensure_future(self._ask_hub(token))
             task.add_done_callback(lambda _: self._asking.pop(key))
         model = await asyncio.shield(task)
         if model is None:
-            self._refused[key] = None
+            self._unknown[key] = None
         else:
             self._known[key] = model
         return model
@@ -161,21 +167,23 @@ class HubAuthenticator(HubOAuth):
 
     # What jupyterhub keeps in this process's memory or in readable cookies, we encrypt.
 
-    def encrypt(self, text: str) -> str:
-        return self._secrets.encrypt(text.encode()).decode()
+    def encrypt(self, purpose: str, text: str) -> str:
+        return self._secrets[purpose].encrypt(text.encode()).decode()
 
-    def decrypt(self, text: str, max_age_seconds: int | None = None) -> str | None:
+    def decrypt(self, purpose: str, text: str, max_age_seconds: int | None = None) -> str | None:
         """What encrypt was given, or None if it was not us, or too long ago."""
         try:
-            return self._secrets.decrypt(text.encode(), max_age_seconds).decode()
+            return self._secrets[purpose].decrypt(text.encode(), max_age_seconds).decode()
         except InvalidToken:
             return None
 
     def generate_state(self, next_url: str | None = None, **extra_state: str) -> str:
-        return self.encrypt(json.dumps({"next_url": next_url, **extra_state}))
+        if next_url and len(next_url) > MAX_NEXT_URL:
+            next_url = None
+        return self.encrypt("login states", json.dumps({"next_url": next_url, **extra_state}))
 
     def _decode_state(self, state_id: str, /) -> dict[str, str]:
-        state = self.decrypt(state_id, self.oauth_state_max_age)
+        state = self.decrypt("login states", state_id, self.oauth_state_max_age)
         return json.loads(state) if state else {}
 
     def clear_oauth_state(self, state_id: str) -> None:

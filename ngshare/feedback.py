@@ -22,8 +22,12 @@ def require_grader(
     assignment_id: str,
     student_id: str,
     timestamp: str | None,
+    keep: bool = False,
 ) -> int:
     """The primary key of the submission that the caller may give feedback on.
+
+    Args:
+        keep: see get_assignment.
 
     Raises:
         PermissionDenied: the caller does not teach the course.
@@ -31,7 +35,8 @@ def require_grader(
         InvalidRequest: the timestamp is missing or can't be read.
     """
     access = require_instructor(session, identity, course_id)
-    return get_submission(session, access, assignment_id, student_id, timestamp or None).pk
+    row = get_submission(session, access, assignment_id, student_id, timestamp or None, keep)
+    return row.pk
 
 
 def release_feedback(
@@ -45,12 +50,12 @@ def release_feedback(
 ) -> None:
     """Give feedback on a submission, for instructors; it replaces what was given before.
 
-    The bytes of the earlier one stay until garbage is collected: somebody may be fetching them.
+    The bytes of the earlier one stay until the next purge: somebody may be fetching them.
 
     Raises: see require_grader.
     """
     submission_pk = require_grader(
-        session, identity, course_id, assignment_id, student_id, timestamp
+        session, identity, course_id, assignment_id, student_id, timestamp, keep=True
     )
     row = {
         "snapshot_pk": snapshots.put(session, directory),

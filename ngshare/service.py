@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ngshare")
 
+FAREWELL_SECONDS = 0.5
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -66,6 +67,7 @@ async def serve(options: NgShare) -> None:
     else:
         log.warning("Stand-alone mode: no passwords, everybody may act as anybody")
     await stop.wait()
+    application.settings["stopping"].set()
     await _drain(server, application.settings["calls"], options.drain_seconds)
     database.close()
 
@@ -92,11 +94,12 @@ def make_application(
         max_upload_bytes=options.max_upload_bytes,
         static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
         calls=set(),
+        stopping=asyncio.Event(),
     )
 
 
 def resolve_prefix(options: NgShare) -> str:
-    prefix = options.prefix or os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+    prefix = options.prefix
     if not prefix:
         prefix = "/api/" if options.stand_alone else _environment("SERVICE_PREFIX")
     if not (prefix.startswith("/") and prefix.endswith("/")):
@@ -124,6 +127,11 @@ def resolve_address(options: NgShare) -> tuple[str, int]:
         host, port = options.host or parts.hostname, options.port or parts.port
     except ValueError:
         host, port = None, None
+    if url.startswith("https:"):
+        raise StartError(
+            f"JUPYTERHUB_SERVICE_URL is {url}, but ngshare speaks no TLS: give the service a URL "
+            "with http; the Hub's proxy is in front of it"
+        )
     if not host or not port:
         raise StartError(
             f"JUPYTERHUB_SERVICE_URL is {url}: it must name a host and a port, "
@@ -151,6 +159,7 @@ def make_authenticator(options: NgShare, prefix: str) -> HubAuthenticator | Stan
         api_url=options.hub_api_url or _environment("API_URL"),
         oauth_client_id=_environment("CLIENT_ID"),
         base_url=prefix,
+        hub_prefix=_environment("BASE_URL").rstrip("/") + "/hub/",
     )
 
 
@@ -178,9 +187,11 @@ async def _greet_hub(authenticator: HubAuthenticator) -> None:
 
 
 async def _drain(server: HTTPServer, calls: set[Any], seconds: float) -> None:
+    """Finish the calls, and tell the connections that are kept open to go elsewhere."""
     log.info("Stopping; %d calls to finish", len(calls))
     server.stop()
     deadline = asyncio.get_running_loop().time() + seconds
+    await asyncio.sleep(min(FAREWELL_SECONDS, seconds))
     while calls and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     if calls:

@@ -41,9 +41,9 @@ class TimedFiles:
 
 
 def require_submitter(
-    session: Session, identity: Identity, course_id: str, assignment_id: str
+    session: Session, identity: Identity, course_id: str, assignment_id: str, keep: bool = False
 ) -> int:
-    """The assignment's primary key, if the caller may submit to it.
+    """The assignment's primary key, if the caller may submit to it; for keep see get_assignment.
 
     Raises:
         NotFound: no such course or assignment.
@@ -52,7 +52,7 @@ def require_submitter(
     access = require_member(session, identity, course_id)
     if identity.is_service:
         raise PermissionDenied("Permission denied")
-    return get_assignment(session, access, assignment_id)
+    return get_assignment(session, access, assignment_id, keep)
 
 
 def submit(
@@ -66,7 +66,7 @@ def submit(
 
     Raises: see require_submitter.
     """
-    assignment_pk = require_submitter(session, identity, course_id, assignment_id)
+    assignment_pk = require_submitter(session, identity, course_id, assignment_id, keep=True)
     user_pk = ensure_users(session, [identity.name])[identity.name]
     # One submission of a user at a time, so that their times grow.
     session.execute(select(User.pk).where(User.pk == user_pk).with_for_update(key_share=True))
@@ -110,7 +110,8 @@ def list_student_submissions(
     """
     access = require_self_or_instructor(session, identity, course_id, student_id)
     assignment_pk = get_assignment(session, access, assignment_id)
-    return _list(session, assignment_pk, get_student(session, access, assignment_pk, student_id))
+    student_pk = get_student_pk(session, access, assignment_pk, student_id)
+    return _list(session, assignment_pk, student_pk)
 
 
 def fetch_submission(
@@ -141,16 +142,18 @@ def get_submission(
     assignment_id: str,
     student_id: str,
     timestamp: str | None,
+    keep: bool = False,
 ) -> Row:
     """The pk, at and snapshot_pk of a submission.
 
     Args:
         timestamp: as the wire has it; empty for the latest, None where it was to be supplied.
+        keep: see get_assignment.
 
     Raises: see fetch_submission.
     """
-    assignment_pk = get_assignment(session, access, assignment_id)
-    student_pk = get_student(session, access, assignment_pk, student_id)
+    assignment_pk = get_assignment(session, access, assignment_id, keep)
+    student_pk = get_student_pk(session, access, assignment_pk, student_id)
     if timestamp is None:
         raise InvalidRequest("Please supply timestamp")
     query = select(Submission.pk, Submission.at, Submission.snapshot_pk).where(
@@ -164,7 +167,7 @@ def get_submission(
     return row
 
 
-def get_student(session: Session, access: Access, assignment_pk: int, student_id: str) -> int:
+def get_student_pk(session: Session, access: Access, assignment_pk: int, student_id: str) -> int:
     """The primary key of a person who is or was in the course, or submitted all the same.
 
     Raises:

@@ -21,7 +21,8 @@ def ensure_users(session: Session, names: Collection[str]) -> dict[str, int]:
         batch = wanted[start : start + NAMES_A_STATEMENT]
         query = select(User.name, User.pk).where(User.name.in_(batch))
         known.update((name, pk) for name, pk in session.execute(query))
-        missing = [{"name": name} for name in batch if name not in known]
+        # In one order everywhere, so that two transactions don't deadlock.
+        missing = [{"name": name} for name in sorted(batch) if name not in known]
         if missing:
             session.execute(insert(session, User).on_conflict_do_nothing(), missing)
             known.update((name, pk) for name, pk in session.execute(query))

@@ -54,12 +54,14 @@ def check_paths(paths: list[str]) -> None:
     Backslashes and colons are refused too: such files can't be written on every student's
     machine. Nor can a file that has the name of another one's folder.
     """
-    folders = {path[:end] for path in paths for end in _slashes(path)}
-    if len(set(paths)) < len(paths) or not folders.isdisjoint(paths):
+    if len(set(paths)) < len(paths):
         raise InvalidRequest("Illegal path")
     for path in paths:
         if not is_legal_name(path) or _NOT_IN_PATHS.search(path):
             raise InvalidRequest("Illegal path")
+    folders = {path[:end] for path in paths for end in _slashes(path)}
+    if not folders.isdisjoint(paths):
+        raise InvalidRequest("Illegal path")
 
 
 def _slashes(path: str) -> Iterator[int]:

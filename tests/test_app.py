@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from tests.api import encode
 from tests.fake_hub import FakeHub, token_of
 from tests.postgres import PostgreSQL
 
-HUB_VARIABLES = ["API_TOKEN", "API_URL", "CLIENT_ID", "SERVICE_PREFIX", "SERVICE_URL"]
+HUB_VARIABLES = ["API_TOKEN", "API_URL", "BASE_URL", "CLIENT_ID", "SERVICE_PREFIX", "SERVICE_URL"]
 
 
 def free_port() -> int:
@@ -212,6 +213,37 @@ def test_a_configuration_file_sets_options_and_can_be_written(tmp_path: Path) ->
     config.write_text(text + '\nc.NgShare.host = "192.0.2.1"\n')
     complains("won't listen on 192.0.2.1", "--vngshare", "--config", str(config))
     complains("exists; it was left as it is", "--generate-config", "--config", str(config))
+
+
+@pytest.mark.parametrize("text", ["c.NgShare.require_scope = True\nnonsense(", "1 / 0"])
+def test_a_configuration_file_that_fails_is_not_passed_over(tmp_path: Path, text: str) -> None:
+    (tmp_path / "broken.py").write_text(text)
+    complains("broken.py fails", "--vngshare", "--config", str(tmp_path / "broken.py"))
+
+
+def test_a_service_url_with_tls_is_refused(hub_variables: dict[str, str]) -> None:
+    hub_variables["JUPYTERHUB_SERVICE_URL"] = "https://127.0.0.1:10101"
+    complains("ngshare speaks no TLS", env=environment(hub_variables))
+
+
+def test_an_installed_package_has_all_it_needs(tmp_path: Path) -> None:
+    """Not this folder, but what pip installs from it."""
+    sources = tmp_path / "sources"
+    ignored = shutil.ignore_patterns(".*", "node_modules", "build", "*.egg-info", "tests")
+    shutil.copytree(Path(__file__).parents[1], sources, ignore=ignored)
+    pip = [sys.executable, "-m", "pip", "-qq", "install", "--no-deps"]
+    subprocess.run([*pip, "--target", tmp_path / "installed", sources], check=True, timeout=120)
+    code = f"""
+import ngshare, ngshare.handlers.pages as pages
+from ngshare.database.upgrade import open_database
+assert "installed" in ngshare.__file__
+open_database("sqlite:///{tmp_path}/ngshare.db", may_upgrade=True).close()
+pages._templates.get_template("home.html")
+"""
+    env = {**environment(), "PYTHONPATH": str(tmp_path / "installed")}
+    env.pop("PYTHONWARNINGS")
+    subprocess.run([sys.executable, "-c", code], check=True, env=env, cwd=tmp_path, timeout=60)
+    assert (tmp_path / "installed/ngshare/static/ngshare.css").is_file()
 
 
 def test_a_call_that_is_running_at_the_end_is_finished(

@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Mapping
 from concurrent.futures import wait
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +19,7 @@ from ngshare import wire
 from ngshare.database import blobs, snapshots
 from ngshare.database.blobs import CHUNK_BYTES, DIGESTS_A_STATEMENT, IDENTITY, ZSTD
 from ngshare.database.engine import Database
-from ngshare.database.models import Blob, BlobChunk, Snapshot, SnapshotFile
+from ngshare.database.models import Assignment, Blob, BlobChunk, Release, Snapshot, SnapshotFile
 from ngshare.database.snapshots import PackedSnapshot
 from tests.api import at_once
 from tests.tables import counted_statements, pack_directory, read_tables
@@ -195,10 +196,10 @@ def test_a_snapshot_lists_its_files_sorted_with_size_and_checksums(database: Dat
 
 def test_removing_leaves_what_something_refers_to(course: object, database: Database) -> None:
     released = database.read(lambda s: s.scalars(select(Snapshot.pk)).one())
-    unused = database.write(snapshots.put, pack({"file2": b"22222", "more": b"only here"}))
+    database.write(snapshots.put, pack({"file2": b"22222", "more": b"only here"}))
     before = read_tables(database)
     assert len(before["blobs"]) == 2
-    database.write(snapshots.remove_unused, [released, unused])
+    database.write(snapshots.remove_unused)
     after = read_tables(database)
     assert [row[0] for row in after["snapshots"]] == [released]
     assert [row[0] for row in after["blobs"]] == [hashlib.sha256(b"22222").digest()]
@@ -206,28 +207,36 @@ def test_removing_leaves_what_something_refers_to(course: object, database: Data
 
 
 def test_removing_what_is_gone_changes_nothing(database: Database) -> None:
-    pk = database.write(snapshots.put, pack({"a": b"1"}))
-    database.write(snapshots.remove_unused, [pk])
+    database.write(snapshots.put, pack({"a": b"1"}))
+    database.write(snapshots.remove_unused)
     assert not any(read_tables(database).values())
-    database.write(snapshots.remove_unused, [pk, pk, 12345])
+    database.write(snapshots.remove_unused)
     assert not any(read_tables(database).values())
 
 
 @on_postgresql
-def test_a_content_that_is_used_while_somebody_removes_it_stays(database: Database) -> None:
+def test_a_content_that_is_used_while_somebody_removes_it_stays(
+    course: object, database: Database
+) -> None:
     """The remover can't see the new file yet; the foreign key makes it wait, and look again."""
-    old = database.write(snapshots.put, pack({"old": b"shared"}))
+    database.write(snapshots.put, pack({"old": b"shared"}))
     stored, may_commit = threading.Event(), threading.Event()
 
     def use(session: Session) -> int:
         pk = snapshots.put(session, pack({"new": b"shared"}))
+        assignment_pk = session.scalars(select(Assignment.pk)).one()
+        now = datetime.now(timezone.utc)
+        session.add(
+            Release(assignment_pk=assignment_pk, version=2, snapshot_pk=pk, at=now, by="kevin")
+        )
+        session.flush()
         stored.set()
         assert may_commit.wait(10)
         return pk
 
     user = database.writers.submit(database.write, use)
     assert stored.wait(10)
-    remover = database.writers.submit(database.write, snapshots.remove_unused, [old])
+    remover = database.writers.submit(database.write, snapshots.remove_unused)
     wait([remover], timeout=0.2)
     assert not remover.done()
     may_commit.set()
@@ -235,4 +244,4 @@ def test_a_content_that_is_used_while_somebody_removes_it_stays(database: Databa
     remover.result(10)
     [file] = database.read(snapshots.list_files, new)
     assert database.read(blobs.load, [file.digest]) == {file.digest: b"shared"}
-    assert database.read(lambda s: list(s.scalars(select(SnapshotFile.path)))) == ["new"]
+    assert database.read(lambda s: list(s.scalars(select(SnapshotFile.path)))) == ["file2", "new"]

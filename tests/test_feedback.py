@@ -183,3 +183,13 @@ def test_of_concurrent_feedback_one_remains_whole(course: Api, timestamp: str) -
 
     assert at_once(post, versions) == [200] * 8
     assert kevin.files(PATH, timestamp=timestamp) in versions
+
+
+def test_a_purge_leaves_nothing_of_feedback_that_was_replaced(
+    course: Api, timestamp: str, database: Database
+) -> None:
+    kevin = course.user("kevin")
+    give(kevin, timestamp, {"f": b"old"})
+    give(kevin, timestamp, {"f": b"new"})
+    kevin.ok("DELETE", "assignment/course1/challenge", purge="true")
+    assert database.read(lambda session: list(session.scalars(select(Blob.digest)))) == []

@@ -250,3 +250,23 @@ def test_a_body_too_long_for_memory_comes_back_whole(course: Api, kind: str) -> 
     response = course.user("kevin").call("POST", "assignment/course1/new", **options)
     assert response.status_code == 200, response.text
     assert course.user("lawrence").files("assignment/course1/new") == files
+
+
+def test_a_form_of_very_many_fields_is_refused(course: Api) -> None:
+    for verb in ("GET", "POST"):
+        response = course.user("lawrence").call(
+            verb,
+            "feedback/course1/challenge/lawrence",
+            data=b"&" * 500_000,
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+        assert response.status_code == 400
+        assert response.json()["message"] == "A form may have 1000 fields at most"
+
+
+def test_a_directory_of_very_many_files_is_refused(course: Api) -> None:
+    files = encode({str(number): b"" for number in range(10_001)})
+    lawrence = course.user("lawrence")
+    response = lawrence.send("POST", "submission/course1/challenge", files=files)
+    assert response.status_code == 413
+    assert "10,001 files; a directory may have 10,000" in response.json()["message"]

@@ -268,3 +268,8 @@ def test_different_directories_have_different_digests(
 ) -> None:
     same = wire.manifest_digest(one.items()) == wire.manifest_digest(other.items())
     assert same == (one == other)
+
+
+def test_a_long_path_is_refused_before_anything_is_made_of_it() -> None:
+    with pytest.raises(InvalidRequest, match="Illegal path"):
+        wire.check_paths(["a/" * 500_000 + "a"])

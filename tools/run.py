@@ -26,6 +26,8 @@ def wait_until_ready(server: subprocess.Popen[bytes]) -> None:
         try:
             get("healthz")
             return
+        except urllib.error.HTTPError as error:
+            sys.exit(f"{URL} is no ngshare: {error}")
         except urllib.error.URLError:
             time.sleep(0.1)
     sys.exit(server.returncode)

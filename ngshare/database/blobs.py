@@ -87,7 +87,9 @@ def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def put(session: Session, blobs: Iterable[PackedBlob]) -> None:
     """Store those of the blobs that are not there yet; three statements for 500 blobs."""
-    for batch in _batches({blob.digest: blob for blob in blobs}):
+    # In one order everywhere, so that two transactions wait for one another and don't deadlock.
+    by_digest = {blob.digest: blob for blob in sorted(blobs, key=lambda blob: blob.digest)}
+    for batch in _batches(by_digest):
         known = set(session.scalars(select(Blob.digest).where(Blob.digest.in_(batch))))
         missing = [blob for digest, blob in batch.items() if digest not in known]
         if not missing:

@@ -96,8 +96,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(LONGEST_PAUSE_SECONDS)
 

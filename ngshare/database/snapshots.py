@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -88,22 +88,21 @@ def list_files(session: Session, snapshot_pk: int) -> list[StoredFile]:
     return [StoredFile(*row) for row in rows]
 
 
-def remove_unused(session: Session, snapshot_pks: Collection[int]) -> None:
-    """Remove those of the snapshots that nothing refers to any more, and their unused blobs."""
-    pks = sorted(set(snapshot_pks))
-    for start in range(0, len(pks), PKS_A_STATEMENT):
-        _remove_unused(session, pks[start : start + PKS_A_STATEMENT])
-
-
-def _remove_unused(session: Session, snapshot_pks: list[int]) -> None:
-    unused = select(Snapshot.pk).where(Snapshot.pk.in_(snapshot_pks))
+def remove_unused(session: Session) -> None:
+    """Remove the snapshots that nothing refers to any more, and their unused blobs."""
+    unused = select(Snapshot.pk).order_by(Snapshot.pk)
     for table in (Release, Submission, Feedback):
         unused = unused.where(
             ~select(table.snapshot_pk).where(table.snapshot_pk == Snapshot.pk).exists()
         )
-    gone = list(session.scalars(unused))
-    files = SnapshotFile.snapshot_pk.in_(gone)
+    pks = list(session.scalars(unused))
+    for start in range(0, len(pks), PKS_A_STATEMENT):
+        _remove(session, pks[start : start + PKS_A_STATEMENT])
+
+
+def _remove(session: Session, snapshot_pks: list[int]) -> None:
+    files = SnapshotFile.snapshot_pk.in_(snapshot_pks)
     digests = set(session.scalars(select(SnapshotFile.digest).where(files)))
     session.execute(delete(SnapshotFile).where(files))
-    session.execute(delete(Snapshot).where(Snapshot.pk.in_(gone)))
+    session.execute(delete(Snapshot).where(Snapshot.pk.in_(snapshot_pks)))
     blobs.remove_unused(session, digests)

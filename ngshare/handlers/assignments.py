@@ -21,7 +21,6 @@ class AssignmentHandler(DirectoryHandler):
         await self.answer_directory(files)
 
     async def post(self, course_id: str, assignment_id: str) -> None:
-        await self.compute(self.parse_body)
         where = (self.identity, course_id, assignment_id)
         await self.read(assignments.require_new_assignment, *where)
         directory = await self.decode_directory()

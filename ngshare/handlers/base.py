@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,8 @@ T = TypeVar("T")
 # A refused body is still read, up to this many times the limit, so that the client gets to read
 # the answer: closing a connection that data arrives on makes most clients lose it.
 DRAINED_LIMITS = 4
+SHORT_BODY_BYTES = 64 << 10  # parsed where it is, without a thread
+JSON_CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 UNLIMITED = 1 << 62  # for Tornado, whose own limit would break the connection
 
 
@@ -38,21 +41,25 @@ class BaseHandler(Login):
     """Closed by default: a handler that anybody may call says `public = True`."""
 
     public = False
-    uploads = False  # whether a body may be as long as max_upload_bytes, and not only a short form
+    long_bodies = False  # whether what is posted may be as long as max_upload_bytes
 
     def initialize(self) -> None:
         self.body = Body()
         self.started = time.perf_counter()
         self.sent_bytes = 0
-        self._refused = False
+        self._connection.set_max_body_size(UNLIMITED)
         self._received = 0
+        self._refusal: Callable[[], None] | None = None
+        self._running = False
+        self._logged = False
+        self.settings["calls"].add(self)
         self._undecodable = False
         self._fields: dict[str, bytes] | None = None
 
     # ---- the call ----
 
     async def prepare(self) -> None:
-        self.settings["calls"].add(self)
+        self._intercept()
         try:
             if self._undecodable:
                 raise InvalidRequest("The URL is no UTF-8")
@@ -65,26 +72,36 @@ class BaseHandler(Login):
                     wire.check_name(name)
         except (NgShareError, HTTPError) as error:
             if isinstance(error, Unauthenticated) and self.is_browser():
-                self._divert(lambda *_: self.redirect(self.get_login_url()))
+                self._refusal = lambda: self.redirect(self.get_login_url())
             else:
                 self._refuse(error)
 
+    def _intercept(self) -> None:
+        """Put _after_body before the verb, which Tornado looks up when the body has arrived.
+
+        To answer before that, even to refuse, would make Tornado close the connection.
+        """
+        verb = self.request.method.lower()
+        setattr(self, verb, functools.partial(self._after_body, getattr(self, verb)))
+
+    async def _after_body(self, verb: Callable[..., Awaitable[None]], *path: str) -> None:
+        self._running = True
+        if self._refusal is not None:
+            self._refusal()
+            return
+        if self.body.size > SHORT_BODY_BYTES:
+            await self.compute(self.parse_body)
+        await verb(*path)
+
     def _refuse(self, error: Exception) -> None:
-        def refusal(*_: str) -> NoReturn:
+        """Answer with an error when the body, of which nothing is kept, has arrived."""
+
+        def refusal() -> NoReturn:
             raise error
 
-        self._divert(refusal)
-
-    def _divert(self, verb: Callable[..., None]) -> None:
-        """Call something else than the handler's verb; none of the body is kept.
-
-        An answer before the whole request is read would make Tornado close the connection.
-        """
-        self._refused = True
-        setattr(self, self.request.method.lower(), verb)
+        self._refusal = refusal
 
     def _limit_body(self) -> None:
-        self._connection.set_max_body_size(UNLIMITED)
         length = self.request.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdecimal()):
             raise InvalidRequest("The header Content-Length is no number")
@@ -99,11 +116,14 @@ class BaseHandler(Login):
     @property
     def _body_limit(self) -> int:
         limit = self.settings["max_upload_bytes"]
-        return limit if self.uploads else min(limit, MEMORY_BYTES)
+        takes_long = self.long_bodies and self.request.method == "POST"
+        return limit if takes_long else min(limit, MEMORY_BYTES)
 
     def _too_large(self) -> TooLarge:
-        name = "max_upload_bytes" if self.uploads else "of this call"
-        return TooLarge(f"The request is over the limit {name} = {self._body_limit:,} bytes")
+        limit = self._body_limit
+        is_option = limit == self.settings["max_upload_bytes"]
+        name = "max_upload_bytes" if is_option else "for calls that carry no files"
+        return TooLarge(f"The request is over the limit {name} = {limit:,} bytes")
 
     async def data_received(self, chunk: bytes) -> None:
         self._received += len(chunk)
@@ -111,7 +131,7 @@ class BaseHandler(Login):
         if self._received > DRAINED_LIMITS * limit:
             error = self._too_large()
             self.send_error(error.status, exc_info=(TooLarge, error, None))
-        elif self._refused:
+        elif self._refusal is not None:
             pass
         elif self._received > limit:
             self._refuse(self._too_large())
@@ -125,8 +145,10 @@ class BaseHandler(Login):
 
     def on_connection_close(self) -> None:
         if not self._finished:
-            log_call(self, CLIENT_GONE)
-        self._end()
+            self.log_once(CLIENT_GONE)
+        if not self._running:  # nor ever will be
+            self._end()
+        super().on_connection_close()
 
     def _end(self) -> None:
         self.body.close()
@@ -223,6 +245,10 @@ class BaseHandler(Login):
         self.set_header("X-Request-Id", self.request_id)
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
+        # On a Hub without subdomains other users' servers are of the same origin.
+        self.set_header("Content-Security-Policy", JSON_CONTENT_SECURITY_POLICY)
+        if self.settings["stopping"].is_set():
+            self.set_header("Connection", "close")
         self.clear_header("Server")
 
     def compute_etag(self) -> None:
@@ -244,9 +270,10 @@ class BaseHandler(Login):
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         if self._headers_written:  # an answer that breaks off must not look complete
+            self.log_once(status_code)
             self._connection.close()
             self._finished = True
-            self.on_connection_close()
+            self.on_finish()
             return
         super().send_error(status_code, **kwargs)
 
@@ -270,6 +297,11 @@ class BaseHandler(Login):
             self.set_header("Allow", allowed)
             body["message"] = f"Method not allowed; this URL knows {allowed}"
         self._send_json(body)
+
+    def log_once(self, status: int) -> None:
+        if not self._logged:
+            self._logged = True
+            log_call(self, status)
 
     def log_exception(self, *exc_info: Any) -> None:
         log_failure(self, exc_info)

@@ -18,7 +18,7 @@ JSON_NEWLINE = rb"\n"
 
 
 class DirectoryHandler(BaseHandler):
-    uploads = True
+    long_bodies = True
 
     async def decode_directory(self) -> PackedSnapshot:
         """The directory in the field `files`, ready to be stored.

@@ -19,7 +19,6 @@ class FeedbackHandler(DirectoryHandler):
         await self.answer_directory(found.files, timestamp=wire.format_timestamp(found.at))
 
     async def post(self, course_id: str, assignment_id: str, student_id: str) -> None:
-        await self.compute(self.parse_body)
         timestamp = self.argument("timestamp")
         where = (self.identity, course_id, assignment_id, student_id, timestamp)
         await self.read(feedback.require_grader, *where)

@@ -70,11 +70,13 @@ class Login(HubOAuthenticated, RequestHandler):
         self, name: str, value: str, expires_days: float | None = 30, **options: Any
     ) -> None:
         """Used by jupyterhub for tokens and login states: encrypted, not only signed."""
-        self.set_cookie(name, self.hub_auth.encrypt(value), expires_days=expires_days, **options)
+        self.set_cookie(
+            name, self.hub_auth.encrypt("cookies", value), expires_days=expires_days, **options
+        )
 
     def get_secure_cookie(self, name: str) -> bytes | None:  # type: ignore[override]
         cookie = self.get_cookie(name)
-        text = self.hub_auth.decrypt(cookie) if cookie else None
+        text = self.hub_auth.decrypt("cookies", cookie) if cookie else None
         return text.encode() if text is not None else None
 
     def is_browser(self) -> bool:

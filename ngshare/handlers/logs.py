@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler
 
 from ngshare.errors import NgShareError
@@ -38,12 +39,14 @@ def log_call(handler: BaseHandler, status: int) -> None:
 
 def log_finished_call(handler: RequestHandler) -> None:
     """For Tornado, at the end of each call."""
-    log_call(handler, handler.get_status())  # type: ignore[arg-type]
+    handler.log_once(handler.get_status())  # type: ignore[attr-defined]
 
 
 def log_failure(handler: BaseHandler, exc_info: Any) -> None:
     """What the answer's request id stands for: only our own failures have a traceback."""
     error = exc_info[1]
+    if isinstance(error, StreamClosedError):
+        return  # the client is gone, and has its access line
     if isinstance(error, NgShareError):
         if error.status >= 500:
             log.error("%s: %s", handler.request_id, error.message)
@@ -57,6 +60,8 @@ class JupyterHubFilter(logging.Filter):
 
     LEFT_OUT = (
         "oauth state argument",  # with the state, and we say so without
+        "Setting new xsrf cookie",  # with the id of the Hub's session
+        "xsrf id mismatch",  # the same
         "Skipping XSRF check for insecure request",  # of every page on a Hub without TLS
         "No Hub user identified for request",  # the access log has the 401
     )

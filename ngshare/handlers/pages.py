@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jupyterhub.services.auth import HubOAuthCallbackHandler
 from tornado.web import HTTPError
 
 from ngshare import __version__, courses, dump, sample
-from ngshare.errors import InvalidRequest, NotFound, PermissionDenied
+from ngshare.dump import Page
+from ngshare.errors import InvalidRequest, NgShareError, NotFound, PermissionDenied
 from ngshare.handlers.base import BaseHandler
 
 ROWS_A_PAGE = 100
@@ -97,12 +100,8 @@ class DatabaseHandler(PageHandler):
         if self.flag("human-readable"):
             self.answer_page("dump.html", tables=tables, page_number=page_number, limit=limit)
             return
-        self.answer(
-            **{
-                name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-                for name, table in tables.items()
-            }
-        )
+        self.set_header("Content-Type", "application/json")
+        self.finish(await self.compute(_encode_tables, tables))
 
     def _number(self, name: str, otherwise: int) -> int:
         text = self.argument(name)
@@ -115,12 +114,24 @@ class DatabaseHandler(PageHandler):
         return int(text)
 
 
+def _encode_tables(tables: dict[str, Page]) -> bytes:
+    rows = {
+        name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        for name, table in tables.items()
+    }
+    return msgspec.json.encode({"success": True, **rows})
+
+
 class LoginCallbackHandler(HubOAuthCallbackHandler, BaseHandler):
     """Where the Hub sends a browser back to after its login."""
 
     public = True
 
     async def get(self) -> None:
+        if self.stand_alone:
+            raise NotFound("Not found")
+        with suppress(NgShareError):  # whoever is logged in already is sent on by jupyterhub
+            await self.authenticate()
         try:
             await HubOAuthCallbackHandler.get(self)
         except HTTPError as error:
@@ -134,5 +145,5 @@ class NotFoundHandler(BaseHandler):
     public = True
 
     async def prepare(self) -> None:
-        self.settings["calls"].add(self)
+        self._intercept()
         self._refuse(NotFound("Not found"))

@@ -59,14 +59,13 @@ class StudentHandler(PersonHandler):
 
 
 class StudentListHandler(BaseHandler):
-    uploads = True
+    long_bodies = True
 
     async def get(self, course_id: str) -> None:
         people = await self.read(rosters.list_students, self.identity, course_id)
         self.answer(students=people)
 
     async def post(self, course_id: str) -> None:
-        await self.compute(self.parse_body)
         await self.read(require_instructor, self.identity, course_id)
         people = await self.compute(lambda: decode_students(self.raw_argument("students")))
         refusals = await self.transact(rosters.add_students, self.identity, course_id, people)

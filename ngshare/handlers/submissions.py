@@ -39,7 +39,6 @@ class StudentSubmissionListHandler(BaseHandler):
 
 class SubmitHandler(DirectoryHandler):
     async def post(self, course_id: str, assignment_id: str) -> None:
-        await self.compute(self.parse_body)
         where = (self.identity, course_id, assignment_id)
         await self.read(submissions.require_submitter, *where)
         directory = await self.decode_directory()

@@ -16,13 +16,16 @@ from tornado.httputil import HTTPInputError, parse_body_arguments
 from ngshare import wire
 from ngshare.database import blobs, snapshots
 from ngshare.database.snapshots import PackedSnapshot
-from ngshare.errors import InvalidRequest
+from ngshare.errors import InvalidRequest, TooLarge
 from ngshare.rosters import Person
 
 T = TypeVar("T")
 
 MEMORY_BYTES = 1 << 20  # of a body; what goes beyond is on disk
 BLOCK_BYTES = 256 << 10  # what is worked on at once, while other threads wait
+
+MAX_FIELDS = 1000
+MAX_FILES = 10_000
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -68,7 +71,13 @@ class Body:
 
 
 def parse_form(body: bytes) -> dict[str, bytes]:
-    """The fields of `application/x-www-form-urlencoded`; of several with one name the last."""
+    """The fields of `application/x-www-form-urlencoded`; of several with one name the last.
+
+    Raises:
+        InvalidRequest: there are more than MAX_FIELDS.
+    """
+    if body.count(b"&") >= MAX_FIELDS:
+        raise InvalidRequest(f"A form may have {MAX_FIELDS} fields at most")
     fields = {}
     start = 0
     while start <= len(body):
@@ -145,6 +154,7 @@ def decode_files(field: bytes | None) -> PackedSnapshot:
     Raises:
         InvalidRequest: there is no such field, it is no JSON list of files, a path is illegal,
             or a content is no base64; looked at in this order.
+        TooLarge: there are more than MAX_FILES.
     """
     if field is None:
         raise InvalidRequest("Please supply files")
@@ -152,6 +162,8 @@ def decode_files(field: bytes | None) -> PackedSnapshot:
     contents = [memoryview(entry.content) for entry in entries]
     if not all(content[:1] == b'"' for content in contents):
         raise InvalidRequest(NO_FILES)
+    if len(entries) > MAX_FILES:
+        raise TooLarge(f"These are {len(entries):,} files; a directory may have {MAX_FILES:,}")
     wire.check_paths([entry.path for entry in entries])
     packed = {
         entry.path: blobs.pack_pieces(wire.decode_content(_json_text(content)))

@@ -61,9 +61,9 @@ Stop it with Ctrl-C.""",
         )
         server.wait()
     except KeyboardInterrupt:
-        server.wait()
+        pass
     finally:
-        server.terminate()
+        server.terminate()  # Ctrl-C has reached the server by itself, SIGTERM has not
     sys.exit(server.wait())
 
 

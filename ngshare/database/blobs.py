@@ -125,7 +125,6 @@ def load(session: Session, digests: Collection[bytes]) -> dict[bytes, bytes]:
         KeyError: one of them is not stored.
     """
     pieces: dict[bytes, list[bytes]] = {}
-    decompressor = zstandard.ZstdDecompressor()
     for batch in _batches(dict.fromkeys(digests)):
         rows = session.execute(
             select(Blob.digest, Blob.encoding, BlobChunk.data)
@@ -136,7 +135,7 @@ def load(session: Session, digests: Collection[bytes]) -> dict[bytes, bytes]:
         for digest, encoding, data in rows:
             chunks = pieces.setdefault(digest, [])
             if data is not None:
-                chunks.append(decompressor.decompress(data) if encoding == ZSTD else data)
+                chunks.append(_decode(encoding, data))
     return {digest: b"".join(pieces[digest]) for digest in digests}
 
 
@@ -151,7 +150,11 @@ def load_chunk(session: Session, digest: bytes, seq: int) -> bytes:
         .join(BlobChunk, BlobChunk.digest == Blob.digest)
         .where(Blob.digest == digest, BlobChunk.seq == seq)
     ).one()
-    return zstandard.ZstdDecompressor().decompress(data) if encoding == ZSTD else data
+    return _decode(encoding, data)
+
+
+def _decode(encoding: str, chunk: bytes) -> bytes:
+    return zstandard.ZstdDecompressor().decompress(chunk) if encoding == ZSTD else chunk
 
 
 def remove_unused(session: Session, digests: Collection[bytes]) -> None:

@@ -187,7 +187,7 @@ class BaseHandler(Login):
         return values[-1] if values else None
 
     def parse_body(self) -> None:
-        """Done on first use of an argument; await it by compute where the body may be long."""
+        """Done on first use of an argument, or before the verb, in a thread, for a long body."""
         content_type = self.request.headers.get("Content-Type", "")
         self._fields = self.body.fields(content_type)
 

@@ -162,6 +162,9 @@ class NgShare(Application):
     def _log_level(self) -> int:
         return logging.INFO
 
+    subcommands = {
+        "upgrade-db": ("ngshare.commands.UpgradeDb", "Upgrade the database's schema, and exit."),
+    }
     aliases = {
         "config": "NgShare.config_file",
         "database": "NgShare.database",
@@ -204,6 +207,8 @@ class NgShare(Application):
     @catch_config_error
     def initialize(self, argv: list[str] | None = None) -> None:
         self.parse_command_line(argv)
+        if self.subapp is not None:
+            return
         if self.extra_args:
             raise StartError(f"Unknown arguments: {' '.join(self.extra_args)}; see ngshare --help")
         if self.generate_config:
@@ -221,12 +226,17 @@ class NgShare(Application):
             ) from None
 
     def start(self) -> None:
-        if self.generate_config:
+        if self.subapp is not None:
+            self.subapp.start()
+        elif self.generate_config:
             self._write_config()
-            return
+        else:
+            self.set_up_logging()
+            asyncio.run(serve(self))
+
+    def set_up_logging(self) -> None:
         logging.basicConfig(level=self.log_level, format=LOG_FORMAT)
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        asyncio.run(serve(self))
 
     def _write_config(self) -> None:
         if os.path.exists(self.config_file):

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "__init__": "",
     "__main__": "app",
     "app": "service",
+    "commands": "app service database",
     "service": "handlers auth database errors",
     "handlers": f"{DOMAIN} permissions database auth wire errors",
     "assignments": BELOW_DOMAIN,
@@ -52,7 +53,7 @@ MAY_IMPORT_OF_OTHERS = {
     "sqlalchemy": f"database migrations permissions {DOMAIN}",
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",
-    "traitlets": "app auth",
+    "traitlets": "app auth commands",
 }
 STANDARD_LIBRARY_ONLY = ["__init__", "errors", "wire"]
 

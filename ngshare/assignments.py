@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timezone
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete, func, select, update
 
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
@@ -18,11 +17,11 @@ from ngshare.permissions import Access, Identity, require_instructor, require_me
 EXISTS = "Assignment already exists"
 
 
-def list_assignments(session: Session, identity: Identity, course_id: str) -> list[str]:
+def list_assignments(connection: Connection, identity: Identity, course_id: str) -> list[str]:
     """The ids of the released assignments, in the order of release, for members."""
-    access = require_member(session, identity, course_id)
+    access = require_member(connection, identity, course_id)
     return list(
-        session.scalars(
+        connection.scalars(
             select(Assignment.name)
             .where(Assignment.course_pk == access.course_pk, Assignment.released_at.is_not(None))
             .order_by(Assignment.released_at, Assignment.pk)
@@ -30,7 +29,9 @@ def list_assignments(session: Session, identity: Identity, course_id: str) -> li
     )
 
 
-def get_assignment(session: Session, access: Access, assignment_id: str, keep: bool = False) -> int:
+def get_assignment(
+    connection: Connection, access: Access, assignment_id: str, keep: bool = False
+) -> int:
     """The primary key of a released assignment.
 
     Args:
@@ -44,33 +45,33 @@ def get_assignment(session: Session, access: Access, assignment_id: str, keep: b
         Assignment.name == assignment_id,
         Assignment.released_at.is_not(None),
     )
-    pk = session.scalar(query.with_for_update(read=True, key_share=True) if keep else query)
+    pk = connection.scalar(query.with_for_update(read=True, key_share=True) if keep else query)
     if pk is None:
         raise NotFound("Assignment not found")
     return pk
 
 
 def fetch_assignment(
-    session: Session, identity: Identity, course_id: str, assignment_id: str
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str
 ) -> list[StoredFile]:
     """The files of the newest version, sorted by path, for members.
 
     Raises:
         NotFound: no such course, or no such released assignment.
     """
-    access = require_member(session, identity, course_id)
-    assignment_pk = get_assignment(session, access, assignment_id)
+    access = require_member(connection, identity, course_id)
+    assignment_pk = get_assignment(connection, access, assignment_id)
     newest = (
         select(Release.snapshot_pk)
         .where(Release.assignment_pk == assignment_pk)
         .order_by(Release.version.desc())
         .limit(1)
     )
-    return snapshots.list_files(session, session.scalars(newest).one())
+    return snapshots.list_files(connection, connection.scalars(newest).one())
 
 
 def require_new_assignment(
-    session: Session, identity: Identity, course_id: str, assignment_id: str
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str
 ) -> Access:
     """Enter the course as an instructor who may release this assignment.
 
@@ -78,16 +79,16 @@ def require_new_assignment(
         NotFound, PermissionDenied: see require_instructor.
         Conflict: it is released already.
     """
-    access = require_instructor(session, identity, course_id)
+    access = require_instructor(connection, identity, course_id)
     try:
-        get_assignment(session, access, assignment_id)
+        get_assignment(connection, access, assignment_id)
     except NotFound:
         return access
     raise Conflict(EXISTS)
 
 
 def release_assignment(
-    session: Session,
+    connection: Connection,
     identity: Identity,
     course_id: str,
     assignment_id: str,
@@ -99,14 +100,14 @@ def release_assignment(
 
     Raises: see require_new_assignment.
     """
-    access = require_new_assignment(session, identity, course_id, assignment_id)
+    access = require_new_assignment(connection, identity, course_id, assignment_id)
     now = datetime.now(timezone.utc)
-    row = insert(session, Assignment).values(
+    row = insert(connection, Assignment).values(
         course_pk=access.course_pk, name=assignment_id, released_at=now
     )
     # Two releases at once: the row is locked by the first; the second finds it released and
     # changes nothing, so that there is no primary key to return.
-    assignment_pk = session.scalar(
+    assignment_pk = connection.scalar(
         row.on_conflict_do_update(
             index_elements=["course_pk", "name"],
             set_={"released_at": now},
@@ -115,14 +116,14 @@ def release_assignment(
     )
     if assignment_pk is None:
         raise Conflict(EXISTS)
-    last_version = session.scalar(
+    last_version = connection.scalar(
         select(func.max(Release.version)).where(Release.assignment_pk == assignment_pk)
     )
-    session.add(
-        Release(
+    connection.execute(
+        insert(connection, Release).values(
             assignment_pk=assignment_pk,
             version=(last_version or 0) + 1,
-            snapshot_pk=snapshots.put(session, directory),
+            snapshot_pk=snapshots.put(connection, directory),
             at=now,
             by=str(identity),
         )
@@ -130,7 +131,7 @@ def release_assignment(
 
 
 def unrelease_assignment(
-    session: Session, identity: Identity, course_id: str, assignment_id: str, purge: bool
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str, purge: bool
 ) -> None:
     """Take an assignment out of sight, for instructors; with purge, erase it and all its work.
 
@@ -140,25 +141,25 @@ def unrelease_assignment(
     Raises:
         NotFound: no such course, or no such assignment.
     """
-    access = require_instructor(session, identity, course_id)
+    access = require_instructor(connection, identity, course_id)
     if purge:
-        pk = session.scalar(
+        pk = connection.scalar(
             select(Assignment.pk).where(
                 Assignment.course_pk == access.course_pk, Assignment.name == assignment_id
             )
         )
         if pk is None:
             raise NotFound("Assignment not found")
-        erase(session, [pk])
+        erase(connection, [pk])
         return
-    pk = get_assignment(session, access, assignment_id)
-    session.execute(update(Assignment).where(Assignment.pk == pk).values(released_at=None))
+    pk = get_assignment(connection, access, assignment_id)
+    connection.execute(update(Assignment).where(Assignment.pk == pk).values(released_at=None))
 
 
-def erase(session: Session, assignment_pks: Collection[int]) -> None:
+def erase(connection: Connection, assignment_pks: Collection[int]) -> None:
     """Remove assignments with their releases, submissions and feedback, and unused bytes."""
     erased = Assignment.pk.in_(assignment_pks)
-    session.execute(
+    connection.execute(
         select(Assignment.pk).where(erased).order_by(Assignment.pk).with_for_update()
     ).all()
     of_assignments = Submission.assignment_pk.in_(assignment_pks)
@@ -169,5 +170,5 @@ def erase(session: Session, assignment_pks: Collection[int]) -> None:
         (Release, Release.assignment_pk.in_(assignment_pks)),
         (Assignment, erased),
     ):
-        session.execute(delete(table).where(rows).execution_options(synchronize_session=False))
-    snapshots.remove_unused(session)
+        connection.execute(delete(table).where(rows))
+    snapshots.remove_unused(connection)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timezone
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete, select, update
 
 from ngshare import assignments
 from ngshare.database.engine import insert
@@ -18,7 +17,7 @@ from ngshare.users import ensure_users
 EXISTS = "Course already exists"
 
 
-def list_courses(session: Session, identity: Identity) -> list[str]:
+def list_courses(connection: Connection, identity: Identity) -> list[str]:
     """The ids of the courses that the caller is in, or of all for an admin; sorted."""
     query = select(Course.name).where(Course.deleted_at.is_(None)).order_by(Course.name)
     if not identity.is_admin:
@@ -29,19 +28,19 @@ def list_courses(session: Session, identity: Identity) -> list[str]:
             .join(User, User.pk == Membership.user_pk)
             .where(User.name == identity.name, Membership.active)
         )
-    return list(session.scalars(query))
+    return list(connection.scalars(query))
 
 
-def require_new_course(session: Session, identity: Identity, course_id: str) -> None:
+def require_new_course(connection: Connection, identity: Identity, course_id: str) -> None:
     """Raise PermissionDenied or Conflict unless the caller may create this course."""
     require_admin(identity)
     exists = select(Course.pk).where(Course.name == course_id, Course.deleted_at.is_(None))
-    if session.scalar(exists) is not None:
+    if connection.scalar(exists) is not None:
         raise Conflict(EXISTS)
 
 
 def create_course(
-    session: Session, identity: Identity, course_id: str, instructors: Collection[str]
+    connection: Connection, identity: Identity, course_id: str, instructors: Collection[str]
 ) -> None:
     """Create a course with its instructors.
 
@@ -52,11 +51,11 @@ def create_course(
         PermissionDenied: the caller is no admin.
         Conflict: the course exists.
     """
-    require_new_course(session, identity, course_id)
+    require_new_course(connection, identity, course_id)
     # Two creations at once: the row is locked by the first; the second finds it in sight and
     # changes nothing, so that there is no primary key to return.
-    statement = insert(session, Course).values(name=course_id, deleted_at=None)
-    course_pk = session.scalar(
+    statement = insert(connection, Course).values(name=course_id, deleted_at=None)
+    course_pk = connection.scalar(
         statement.on_conflict_do_update(
             index_elements=["name"],
             set_={"deleted_at": None},
@@ -65,15 +64,15 @@ def create_course(
     )
     if course_pk is None:
         raise Conflict(EXISTS)
-    session.execute(
+    connection.execute(
         update(Membership)
         .where(Membership.course_pk == course_pk, Membership.role == INSTRUCTOR)
         .values(active=False)
     )
-    pks = ensure_users(session, instructors)
+    pks = ensure_users(connection, instructors)
     if pks:
-        row = insert(session, Membership)
-        session.execute(
+        row = insert(connection, Membership)
+        connection.execute(
             row.on_conflict_do_update(
                 index_elements=["course_pk", "user_pk"],
                 set_={"role": row.excluded.role, "active": True},
@@ -85,7 +84,7 @@ def create_course(
         )
 
 
-def delete_course(session: Session, identity: Identity, course_id: str, purge: bool) -> None:
+def delete_course(connection: Connection, identity: Identity, course_id: str, purge: bool) -> None:
     """Take a course out of sight; with purge, erase it with all its work.
 
     Raises:
@@ -94,15 +93,15 @@ def delete_course(session: Session, identity: Identity, course_id: str, purge: b
     """
     require_admin(identity)
     if purge:
-        course_pk = session.scalar(select(Course.pk).where(Course.name == course_id))
+        course_pk = connection.scalar(select(Course.pk).where(Course.name == course_id))
         if course_pk is None:
             raise NotFound("Course not found")
         in_course = select(Assignment.pk).where(Assignment.course_pk == course_pk)
-        assignments.erase(session, session.scalars(in_course).all())
-        session.execute(delete(Membership).where(Membership.course_pk == course_pk))
-        session.execute(delete(Course).where(Course.pk == course_pk))
+        assignments.erase(connection, connection.scalars(in_course).all())
+        connection.execute(delete(Membership).where(Membership.course_pk == course_pk))
+        connection.execute(delete(Course).where(Course.pk == course_pk))
         return
-    course_pk = enter_course(session, identity, course_id).course_pk
-    session.execute(
+    course_pk = enter_course(connection, identity, course_id).course_pk
+    connection.execute(
         update(Course).where(Course.pk == course_pk).values(deleted_at=datetime.now(timezone.utc))
     )

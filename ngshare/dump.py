@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Select, func, literal, select
 
 from ngshare import wire
 from ngshare.database.models import (
@@ -119,7 +118,9 @@ TABLES: dict[str, Select] = {
 }
 
 
-def read_table(session: Session, name: str, limit: int | None = None, offset: int = 0) -> Page:
+def read_table(
+    connection: Connection, name: str, limit: int | None = None, offset: int = 0
+) -> Page:
     """Some rows of one of TABLES; two statements.
 
     Args:
@@ -127,8 +128,8 @@ def read_table(session: Session, name: str, limit: int | None = None, offset: in
         offset: how many rows to leave out at the start.
     """
     query = TABLES[name]
-    total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery()))
-    result = session.execute(query.limit(limit).offset(offset))
+    total = connection.scalar(select(func.count()).select_from(query.order_by(None).subquery()))
+    result = connection.execute(query.limit(limit).offset(offset))
     columns = list(result.keys())
     rows = [[_plain(value) for value in row] for row in result]
     return Page(columns, rows, total or 0)

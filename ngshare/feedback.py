@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, select
 
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
@@ -16,7 +15,7 @@ from ngshare.submissions import TimedFiles, get_submission
 
 
 def require_grader(
-    session: Session,
+    connection: Connection,
     identity: Identity,
     course_id: str,
     assignment_id: str,
@@ -34,13 +33,13 @@ def require_grader(
         NotFound: no such course, assignment, person in the course, or submission.
         InvalidRequest: the timestamp is missing or can't be read.
     """
-    access = require_instructor(session, identity, course_id)
-    row = get_submission(session, access, assignment_id, student_id, timestamp or None, keep)
+    access = require_instructor(connection, identity, course_id)
+    row = get_submission(connection, access, assignment_id, student_id, timestamp or None, keep)
     return row.pk
 
 
 def release_feedback(
-    session: Session,
+    connection: Connection,
     identity: Identity,
     course_id: str,
     assignment_id: str,
@@ -55,22 +54,22 @@ def release_feedback(
     Raises: see require_grader.
     """
     submission_pk = require_grader(
-        session, identity, course_id, assignment_id, student_id, timestamp, keep=True
+        connection, identity, course_id, assignment_id, student_id, timestamp, keep=True
     )
     row = {
-        "snapshot_pk": snapshots.put(session, directory),
+        "snapshot_pk": snapshots.put(connection, directory),
         "at": datetime.now(timezone.utc),
         "by": str(identity),
     }
-    session.execute(
-        insert(session, Feedback)
+    connection.execute(
+        insert(connection, Feedback)
         .values(submission_pk=submission_pk, **row)
         .on_conflict_do_update(index_elements=["submission_pk"], set_=row)
     )
 
 
 def fetch_feedback(
-    session: Session,
+    connection: Connection,
     identity: Identity,
     course_id: str,
     assignment_id: str,
@@ -86,10 +85,10 @@ def fetch_feedback(
         NotFound: no such course, assignment, person in the course, or submission.
         InvalidRequest: the timestamp is missing or can't be read.
     """
-    access = require_self_or_instructor(session, identity, course_id, student_id)
-    submission = get_submission(session, access, assignment_id, student_id, timestamp)
-    snapshot_pk = session.scalar(
+    access = require_self_or_instructor(connection, identity, course_id, student_id)
+    submission = get_submission(connection, access, assignment_id, student_id, timestamp)
+    snapshot_pk = connection.scalar(
         select(Feedback.snapshot_pk).where(Feedback.submission_pk == submission.pk)
     )
-    files = [] if snapshot_pk is None else snapshots.list_files(session, snapshot_pk)
+    files = [] if snapshot_pk is None else snapshots.list_files(connection, snapshot_pk)
     return TimedFiles(submission.at, files)

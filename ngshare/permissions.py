@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, and_, select
 
 from ngshare.database.models import INSTRUCTOR, Course, Membership, User
 from ngshare.errors import NotFound, PermissionDenied
@@ -68,14 +67,14 @@ def require_admin(identity: Identity) -> None:
         raise PermissionDenied("Permission denied")
 
 
-def enter_course(session: Session, identity: Identity, course_id: str) -> Access:
+def enter_course(connection: Connection, identity: Identity, course_id: str) -> Access:
     """What the caller is in the course; one statement.
 
     Raises:
         NotFound: no such course.
     """
     user_name = None if identity.is_service else identity.name
-    row = session.execute(
+    row = connection.execute(
         select(Course.pk, Membership.role, Membership.active)
         .select_from(Course)
         .outerjoin(User, User.name == user_name)
@@ -94,29 +93,29 @@ def enter_course(session: Session, identity: Identity, course_id: str) -> Access
     )
 
 
-def require_member(session: Session, identity: Identity, course_id: str) -> Access:
+def require_member(connection: Connection, identity: Identity, course_id: str) -> Access:
     """Enter the course as a student, an instructor or an admin.
 
     Raises:
         NotFound: no such course.
         PermissionDenied: the caller is none of them.
     """
-    access = enter_course(session, identity, course_id)
+    access = enter_course(connection, identity, course_id)
     if access.role is None and not identity.is_admin:
         raise PermissionDenied("Permission denied")
     return access
 
 
-def require_instructor(session: Session, identity: Identity, course_id: str) -> Access:
+def require_instructor(connection: Connection, identity: Identity, course_id: str) -> Access:
     """Enter the course as an instructor or an admin; raises as require_member does."""
-    access = enter_course(session, identity, course_id)
+    access = enter_course(connection, identity, course_id)
     if not access.is_instructor:
         raise PermissionDenied("Permission denied")
     return access
 
 
 def require_self_or_instructor(
-    session: Session, identity: Identity, course_id: str, user_name: str
+    connection: Connection, identity: Identity, course_id: str, user_name: str
 ) -> Access:
     """Enter the course as an instructor, an admin, or the named user.
 
@@ -125,7 +124,7 @@ def require_self_or_instructor(
             so that outsiders learn nothing more about it.
         PermissionDenied: the caller asks about somebody else.
     """
-    access = enter_course(session, identity, course_id)
+    access = enter_course(connection, identity, course_id)
     if access.is_instructor:
         return access
     if not access.is_self(user_name):

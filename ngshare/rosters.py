@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Select, select, update
 
 from ngshare import wire
 from ngshare.database.engine import insert
@@ -64,19 +63,19 @@ def _people(course_pk: int, role: str) -> Select:
     )
 
 
-def _get_person(session: Session, course_pk: int, role: str, user_name: str) -> Person:
-    row = session.execute(_people(course_pk, role).where(User.name == user_name)).one_or_none()
+def _get_person(connection: Connection, course_pk: int, role: str, user_name: str) -> Person:
+    row = connection.execute(_people(course_pk, role).where(User.name == user_name)).one_or_none()
     if row is None:
         raise NotFound(f"{role.capitalize()} not found")
     return Person(*row)
 
 
-def _store(session: Session, course_pk: int, role: str, people: Sequence[Person]) -> None:
+def _store(connection: Connection, course_pk: int, role: str, people: Sequence[Person]) -> None:
     """Add or update members; the last of several rows for one person counts."""
-    pks = ensure_users(session, [person.username for person in people])
-    row = insert(session, Membership)
+    pks = ensure_users(connection, [person.username for person in people])
+    row = insert(connection, Membership)
     columns = ("role", "first_name", "last_name", "email", "active")
-    session.execute(
+    connection.execute(
         row.on_conflict_do_update(
             index_elements=["course_pk", "user_pk"],
             set_={column: row.excluded[column] for column in columns},
@@ -96,40 +95,43 @@ def _store(session: Session, course_pk: int, role: str, people: Sequence[Person]
     )
 
 
-def _lock(session: Session, course_pk: int) -> None:
+def _lock(connection: Connection, course_pk: int) -> None:
     """Let no one else change the roster before this transaction ends."""
-    session.execute(select(Course.pk).where(Course.pk == course_pk).with_for_update(key_share=True))
-
-
-def _remove(session: Session, course_pk: int, role: str, user_name: str) -> None:
-    _lock(session, course_pk)
-    _get_person(session, course_pk, role, user_name)
-    user_pk = select(User.pk).where(User.name == user_name).scalar_subquery()
-    session.execute(
-        update(Membership)
-        .where(Membership.course_pk == course_pk, Membership.user_pk == user_pk)
-        .values(active=False)
-        .execution_options(synchronize_session=False)
+    connection.execute(
+        select(Course.pk).where(Course.pk == course_pk).with_for_update(key_share=True)
     )
 
 
-def list_instructors(session: Session, identity: Identity, course_id: str) -> list[Person]:
+def _remove(connection: Connection, course_pk: int, role: str, user_name: str) -> None:
+    _lock(connection, course_pk)
+    _get_person(connection, course_pk, role, user_name)
+    user_pk = select(User.pk).where(User.name == user_name).scalar_subquery()
+    connection.execute(
+        update(Membership)
+        .where(Membership.course_pk == course_pk, Membership.user_pk == user_pk)
+        .values(active=False)
+    )
+
+
+def list_instructors(connection: Connection, identity: Identity, course_id: str) -> list[Person]:
     """The instructors of a course, for its members."""
-    access = require_member(session, identity, course_id)
-    return [Person(*row) for row in session.execute(_people(access.course_pk, INSTRUCTOR))]
+    access = require_member(connection, identity, course_id)
+    return [Person(*row) for row in connection.execute(_people(access.course_pk, INSTRUCTOR))]
 
 
-def get_instructor(session: Session, identity: Identity, course_id: str, name: str) -> Person:
+def get_instructor(connection: Connection, identity: Identity, course_id: str, name: str) -> Person:
     """One instructor, for the members of the course.
 
     Raises:
         NotFound: no such course, or no such instructor in it.
     """
-    access = require_member(session, identity, course_id)
-    return _get_person(session, access.course_pk, INSTRUCTOR, name)
+    access = require_member(connection, identity, course_id)
+    return _get_person(connection, access.course_pk, INSTRUCTOR, name)
 
 
-def add_instructor(session: Session, identity: Identity, course_id: str, person: Person) -> None:
+def add_instructor(
+    connection: Connection, identity: Identity, course_id: str, person: Person
+) -> None:
     """Appoint or update an instructor: admins anybody, instructors themselves.
 
     A student of the course becomes an instructor.
@@ -138,15 +140,17 @@ def add_instructor(session: Session, identity: Identity, course_id: str, person:
         PermissionDenied: the caller is neither.
         InvalidRequest: a text is missing.
     """
-    access = require_instructor(session, identity, course_id)
+    access = require_instructor(connection, identity, course_id)
     if not identity.is_admin and not access.is_self(person.username):
         raise PermissionDenied("Permission denied")
     person = person.complete()
-    _lock(session, access.course_pk)
-    _store(session, access.course_pk, INSTRUCTOR, [person])
+    _lock(connection, access.course_pk)
+    _store(connection, access.course_pk, INSTRUCTOR, [person])
 
 
-def remove_instructor(session: Session, identity: Identity, course_id: str, name: str) -> None:
+def remove_instructor(
+    connection: Connection, identity: Identity, course_id: str, name: str
+) -> None:
     """Remove an instructor, for admins; what he submitted stays.
 
     Raises:
@@ -154,49 +158,49 @@ def remove_instructor(session: Session, identity: Identity, course_id: str, name
         NotFound: no such course, or no such instructor in it.
     """
     require_admin(identity)
-    access = enter_course(session, identity, course_id)
-    _remove(session, access.course_pk, INSTRUCTOR, name)
+    access = enter_course(connection, identity, course_id)
+    _remove(connection, access.course_pk, INSTRUCTOR, name)
 
 
-def list_students(session: Session, identity: Identity, course_id: str) -> list[Person]:
+def list_students(connection: Connection, identity: Identity, course_id: str) -> list[Person]:
     """The students of a course, for its instructors."""
-    access = require_instructor(session, identity, course_id)
-    return [Person(*row) for row in session.execute(_people(access.course_pk, STUDENT))]
+    access = require_instructor(connection, identity, course_id)
+    return [Person(*row) for row in connection.execute(_people(access.course_pk, STUDENT))]
 
 
-def get_student(session: Session, identity: Identity, course_id: str, name: str) -> Person:
+def get_student(connection: Connection, identity: Identity, course_id: str, name: str) -> Person:
     """One student, for instructors and the student.
 
     Raises:
         NotFound: no such course, or no such student in it.
     """
-    access = require_self_or_instructor(session, identity, course_id, name)
-    return _get_person(session, access.course_pk, STUDENT, name)
+    access = require_self_or_instructor(connection, identity, course_id, name)
+    return _get_person(connection, access.course_pk, STUDENT, name)
 
 
-def add_student(session: Session, identity: Identity, course_id: str, person: Person) -> None:
+def add_student(connection: Connection, identity: Identity, course_id: str, person: Person) -> None:
     """Add or update a student, for instructors.
 
     Raises:
         InvalidRequest: a text is missing.
         Conflict: the person is an instructor of the course.
     """
-    access = require_instructor(session, identity, course_id)
+    access = require_instructor(connection, identity, course_id)
     person = person.complete()
-    _lock(session, access.course_pk)
+    _lock(connection, access.course_pk)
     teaches = _people(access.course_pk, INSTRUCTOR).where(User.name == person.username)
-    if session.execute(teaches).one_or_none():
+    if connection.execute(teaches).one_or_none():
         raise Conflict(NOT_AS_STUDENT)
-    _store(session, access.course_pk, STUDENT, [person])
+    _store(connection, access.course_pk, STUDENT, [person])
 
 
 def add_students(
-    session: Session, identity: Identity, course_id: str, people: Sequence[Person]
+    connection: Connection, identity: Identity, course_id: str, people: Sequence[Person]
 ) -> list[str | None]:
     """Add or update many students, for instructors; for each row None or why it was left out."""
-    access = require_instructor(session, identity, course_id)
-    _lock(session, access.course_pk)
-    instructors = {name for name, *_ in session.execute(_people(access.course_pk, INSTRUCTOR))}
+    access = require_instructor(connection, identity, course_id)
+    _lock(connection, access.course_pk)
+    instructors = {name for name, *_ in connection.execute(_people(access.course_pk, INSTRUCTOR))}
 
     def refusal(person: Person) -> str | None:
         if person.username in instructors:
@@ -210,15 +214,15 @@ def add_students(
     refusals = [refusal(person) for person in people]
     accepted = [p.complete() for p, refused in zip(people, refusals, strict=True) if not refused]
     if accepted:
-        _store(session, access.course_pk, STUDENT, accepted)
+        _store(connection, access.course_pk, STUDENT, accepted)
     return refusals
 
 
-def remove_student(session: Session, identity: Identity, course_id: str, name: str) -> None:
+def remove_student(connection: Connection, identity: Identity, course_id: str, name: str) -> None:
     """Remove a student, for instructors; the work stays, visible to instructors.
 
     Raises:
         NotFound: no such course, or no such student in it.
     """
-    access = require_instructor(session, identity, course_id)
-    _remove(session, access.course_pk, STUDENT, name)
+    access = require_instructor(connection, identity, course_id)
+    _remove(connection, access.course_pk, STUDENT, name)

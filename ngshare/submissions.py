@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from sqlalchemy import Row, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, func, or_, select
 
 from ngshare import wire
 from ngshare.assignments import get_assignment
 from ngshare.database import snapshots
+from ngshare.database.engine import insert
 from ngshare.database.models import Membership, Submission, User
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
 from ngshare.errors import InvalidRequest, NotFound, PermissionDenied
@@ -41,7 +41,11 @@ class TimedFiles:
 
 
 def require_submitter(
-    session: Session, identity: Identity, course_id: str, assignment_id: str, keep: bool = False
+    connection: Connection,
+    identity: Identity,
+    course_id: str,
+    assignment_id: str,
+    keep: bool = False,
 ) -> int:
     """The assignment's primary key, if the caller may submit to it; for keep see get_assignment.
 
@@ -49,14 +53,14 @@ def require_submitter(
         NotFound: no such course or assignment.
         PermissionDenied: no member of the course, or a service, which can't be a student.
     """
-    access = require_member(session, identity, course_id)
+    access = require_member(connection, identity, course_id)
     if identity.is_service:
         raise PermissionDenied("Permission denied")
-    return get_assignment(session, access, assignment_id, keep)
+    return get_assignment(connection, access, assignment_id, keep)
 
 
 def submit(
-    session: Session,
+    connection: Connection,
     identity: Identity,
     course_id: str,
     assignment_id: str,
@@ -66,56 +70,56 @@ def submit(
 
     Raises: see require_submitter.
     """
-    assignment_pk = require_submitter(session, identity, course_id, assignment_id, keep=True)
-    user_pk = ensure_users(session, [identity.name])[identity.name]
+    assignment_pk = require_submitter(connection, identity, course_id, assignment_id, keep=True)
+    user_pk = ensure_users(connection, [identity.name])[identity.name]
     # One submission of a user at a time, so that their times grow.
-    session.execute(select(User.pk).where(User.pk == user_pk).with_for_update(key_share=True))
-    last = session.scalar(
+    connection.execute(select(User.pk).where(User.pk == user_pk).with_for_update(key_share=True))
+    last = connection.scalar(
         select(func.max(Submission.at)).where(
             Submission.assignment_pk == assignment_pk, Submission.user_pk == user_pk
         )
     )
     now = datetime.now(timezone.utc)
     at = now if last is None else max(now, last + timedelta(microseconds=1))
-    session.add(
-        Submission(
+    connection.execute(
+        insert(connection, Submission).values(
             assignment_pk=assignment_pk,
             user_pk=user_pk,
             at=at,
-            snapshot_pk=snapshots.put(session, directory),
+            snapshot_pk=snapshots.put(connection, directory),
         )
     )
     return at
 
 
 def list_submissions(
-    session: Session, identity: Identity, course_id: str, assignment_id: str
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str
 ) -> list[Receipt]:
     """Everybody's submissions in the order of time, for instructors.
 
     Raises:
         NotFound: no such course or assignment.
     """
-    access = require_instructor(session, identity, course_id)
-    return _list(session, get_assignment(session, access, assignment_id))
+    access = require_instructor(connection, identity, course_id)
+    return _list(connection, get_assignment(connection, access, assignment_id))
 
 
 def list_student_submissions(
-    session: Session, identity: Identity, course_id: str, assignment_id: str, student_id: str
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str, student_id: str
 ) -> list[Receipt]:
     """One person's submissions in the order of time, for instructors and that person.
 
     Raises:
         NotFound: no such course, assignment, or person in the course.
     """
-    access = require_self_or_instructor(session, identity, course_id, student_id)
-    assignment_pk = get_assignment(session, access, assignment_id)
-    student_pk = get_student_pk(session, access, assignment_pk, student_id)
-    return _list(session, assignment_pk, student_pk)
+    access = require_self_or_instructor(connection, identity, course_id, student_id)
+    assignment_pk = get_assignment(connection, access, assignment_id)
+    student_pk = get_student_pk(connection, access, assignment_pk, student_id)
+    return _list(connection, assignment_pk, student_pk)
 
 
 def fetch_submission(
-    session: Session,
+    connection: Connection,
     identity: Identity,
     course_id: str,
     assignment_id: str,
@@ -131,13 +135,13 @@ def fetch_submission(
         NotFound: no such course, assignment, person in the course, or submission.
         InvalidRequest: the timestamp can't be read.
     """
-    access = require_self_or_instructor(session, identity, course_id, student_id)
-    row = get_submission(session, access, assignment_id, student_id, timestamp)
-    return TimedFiles(row.at, snapshots.list_files(session, row.snapshot_pk))
+    access = require_self_or_instructor(connection, identity, course_id, student_id)
+    row = get_submission(connection, access, assignment_id, student_id, timestamp)
+    return TimedFiles(row.at, snapshots.list_files(connection, row.snapshot_pk))
 
 
 def get_submission(
-    session: Session,
+    connection: Connection,
     access: Access,
     assignment_id: str,
     student_id: str,
@@ -152,8 +156,8 @@ def get_submission(
 
     Raises: see fetch_submission.
     """
-    assignment_pk = get_assignment(session, access, assignment_id, keep)
-    student_pk = get_student_pk(session, access, assignment_pk, student_id)
+    assignment_pk = get_assignment(connection, access, assignment_id, keep)
+    student_pk = get_student_pk(connection, access, assignment_pk, student_id)
     if timestamp is None:
         raise InvalidRequest("Please supply timestamp")
     query = select(Submission.pk, Submission.at, Submission.snapshot_pk).where(
@@ -161,13 +165,15 @@ def get_submission(
     )
     if timestamp:
         query = query.where(Submission.at == wire.parse_timestamp(timestamp))
-    row = session.execute(query.order_by(Submission.at.desc()).limit(1)).one_or_none()
+    row = connection.execute(query.order_by(Submission.at.desc()).limit(1)).one_or_none()
     if row is None:
         raise NotFound("Submission not found")
     return row
 
 
-def get_student_pk(session: Session, access: Access, assignment_pk: int, student_id: str) -> int:
+def get_student_pk(
+    connection: Connection, access: Access, assignment_pk: int, student_id: str
+) -> int:
     """The primary key of a person who is or was in the course, or submitted all the same.
 
     Raises:
@@ -179,7 +185,7 @@ def get_student_pk(session: Session, access: Access, assignment_pk: int, student
     submitted = select(Submission.pk).where(
         Submission.assignment_pk == assignment_pk, Submission.user_pk == User.pk
     )
-    pk = session.scalar(
+    pk = connection.scalar(
         select(User.pk).where(User.name == student_id, or_(was_member.exists(), submitted.exists()))
     )
     if pk is None:
@@ -187,7 +193,7 @@ def get_student_pk(session: Session, access: Access, assignment_pk: int, student
     return pk
 
 
-def _list(session: Session, assignment_pk: int, user_pk: int | None = None) -> list[Receipt]:
+def _list(connection: Connection, assignment_pk: int, user_pk: int | None = None) -> list[Receipt]:
     query = (
         select(User.name, Submission.at)
         .join(Submission, Submission.user_pk == User.pk)
@@ -196,4 +202,4 @@ def _list(session: Session, assignment_pk: int, user_pk: int | None = None) -> l
     )
     if user_pk is not None:
         query = query.where(Submission.user_pk == user_pk)
-    return [Receipt(name, at) for name, at in session.execute(query)]
+    return [Receipt(name, at) for name, at in connection.execute(query)]

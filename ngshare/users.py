@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, select
 
 from ngshare.database.engine import insert
 from ngshare.database.models import User
@@ -13,17 +12,17 @@ from ngshare.database.models import User
 NAMES_A_STATEMENT = 500
 
 
-def ensure_users(session: Session, names: Collection[str]) -> dict[str, int]:
+def ensure_users(connection: Connection, names: Collection[str]) -> dict[str, int]:
     """Primary keys by name, in the order given; users unknown so far get a row."""
     wanted = list(dict.fromkeys(names))
     known: dict[str, int] = {}
     for start in range(0, len(wanted), NAMES_A_STATEMENT):
         batch = wanted[start : start + NAMES_A_STATEMENT]
         query = select(User.name, User.pk).where(User.name.in_(batch))
-        known.update((name, pk) for name, pk in session.execute(query))
+        known.update((name, pk) for name, pk in connection.execute(query))
         # In one order everywhere, so that two transactions don't deadlock.
         missing = [{"name": name} for name in sorted(batch) if name not in known]
         if missing:
-            session.execute(insert(session, User).on_conflict_do_nothing(), missing)
-            known.update((name, pk) for name, pk in session.execute(query))
+            connection.execute(insert(connection, User).on_conflict_do_nothing(), missing)
+            known.update((name, pk) for name, pk in connection.execute(query))
     return {name: known[name] for name in wanted}

@@ -6,8 +6,7 @@ import hashlib
 import os
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, select
 
 from ngshare.database.engine import Database
 from ngshare.database.models import (
@@ -36,9 +35,9 @@ def listed(course: Api, course_id: str = "course1") -> list[str]:
 def stored_contents(database: Database) -> set[bytes]:
     """The SHA-256 of everything in the blob tables."""
 
-    def read(session: Session) -> tuple[set[bytes], set[bytes]]:
-        blobs = set(session.scalars(select(Blob.digest)))
-        return blobs, set(session.scalars(select(BlobChunk.digest)))
+    def read(connection: Connection) -> tuple[set[bytes], set[bytes]]:
+        blobs = set(connection.scalars(select(Blob.digest)))
+        return blobs, set(connection.scalars(select(BlobChunk.digest)))
 
     blobs, chunks = database.read(read)
     assert chunks <= blobs
@@ -227,9 +226,9 @@ def test_purging_erases_the_assignment_with_everything_handed_in(
     assert stored_contents(database) == {sha256(b"22222"), sha256(b"42"), sha256(b"right")}
     kevin.ok("DELETE", "assignment/course1/challenge", purge="true")
 
-    def rows(session: Session) -> list[object]:
+    def rows(connection: Connection) -> list[object]:
         tables = (Assignment, Release, Submission, Feedback, Snapshot, SnapshotFile)
-        return [row for table in tables for row in session.scalars(select(table))]
+        return [row for table in tables for row in connection.scalars(select(table))]
 
     assert database.read(rows) == []
     assert stored_contents(database) == set()

@@ -12,8 +12,7 @@ from datetime import datetime, timezone
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, insert, select
 
 from ngshare import wire
 from ngshare.database import blobs, snapshots
@@ -38,17 +37,16 @@ def pack(files: Mapping[str, bytes]) -> PackedSnapshot:
     return pack_directory(files.items())
 
 
-def put_and_load(database: Database, content: bytes) -> tuple[Blob, list[bytes]]:
+def put_and_load(database: Database, content: bytes) -> tuple[Row, list[bytes]]:
     """Store a content, see that it comes back, and how it is stored."""
     packed = blobs.pack(content)
     database.write(blobs.put, [packed])
     assert database.read(blobs.load, [packed.digest]) == {packed.digest: content}
 
-    def look(session: Session) -> tuple[Blob, list[bytes]]:
+    def look(connection: Connection) -> tuple[Row, list[bytes]]:
         chunks = select(BlobChunk.data).where(BlobChunk.digest == packed.digest)
-        blob = session.get_one(Blob, packed.digest)
-        session.expunge(blob)
-        return blob, list(session.scalars(chunks.order_by(BlobChunk.seq)))
+        blob = connection.execute(select(Blob).where(Blob.digest == packed.digest)).one()
+        return blob, list(connection.scalars(chunks.order_by(BlobChunk.seq)))
 
     return database.read(look)
 
@@ -128,12 +126,12 @@ def test_of_two_that_store_one_content_at_once_one_writes_it(
     packed = blobs.pack(noise(2 * CHUNK_BYTES))
     stored, may_end = threading.Event(), threading.Event()
 
-    def first(session: Session) -> None:
-        blobs.put(session, [packed])
+    def first(connection: Connection) -> None:
+        blobs.put(connection, [packed])
         stored.set()
         assert may_end.wait(10)
         if not first_commits:
-            session.rollback()
+            connection.rollback()
 
     one = database.writers.submit(database.write, first)
     assert stored.wait(10)
@@ -222,14 +220,12 @@ def test_a_content_that_is_used_while_somebody_removes_it_stays(
     database.write(snapshots.put, pack({"old": b"shared"}))
     stored, may_commit = threading.Event(), threading.Event()
 
-    def use(session: Session) -> int:
-        pk = snapshots.put(session, pack({"new": b"shared"}))
-        assignment_pk = session.scalars(select(Assignment.pk)).one()
+    def use(connection: Connection) -> int:
+        pk = snapshots.put(connection, pack({"new": b"shared"}))
+        assignment_pk = connection.scalars(select(Assignment.pk)).one()
         now = datetime.now(timezone.utc)
-        session.add(
-            Release(assignment_pk=assignment_pk, version=2, snapshot_pk=pk, at=now, by="kevin")
-        )
-        session.flush()
+        row = {"version": 2, "snapshot_pk": pk, "at": now, "by": "kevin"}
+        connection.execute(insert(Release).values(assignment_pk=assignment_pk, **row))
         stored.set()
         assert may_commit.wait(10)
         return pk

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, func, select
 
 from ngshare.database.engine import Database
 from ngshare.database.models import Base
@@ -173,11 +172,11 @@ def test_purging_a_course_erases_it_with_all_its_work(course: Api, database: Dat
     )
     root.ok("DELETE", "course/course1", purge="true")
 
-    def filled_tables(session: Session) -> set[str]:
+    def filled_tables(connection: Connection) -> set[str]:
         return {
             table.name
             for table in Base.metadata.sorted_tables
-            if session.scalar(select(func.count()).select_from(table))
+            if connection.scalar(select(func.count()).select_from(table))
         }
 
     assert database.read(filled_tables) == {"users"}

@@ -18,8 +18,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, update
 
 from ngshare import assignments, courses, rosters, submissions
 from ngshare.database.engine import Database
@@ -127,27 +126,26 @@ FORM = {
 }
 
 
-def build_world(session: Session) -> None:
+def build_world(connection: Connection) -> None:
     """course1 and course2 with the people of the table; everybody submitted who ever could."""
     root = Identity("root", is_admin=True)
-    courses.create_course(session, root, "course1", ["kevin", "ivan", "carol"])
-    courses.create_course(session, root, "course2", ["abigail"])
+    courses.create_course(connection, root, "course1", ["kevin", "ivan", "carol"])
+    courses.create_course(connection, root, "course2", ["abigail"])
     for course, student in (
         ("course1", "lawrence"),
         ("course1", "stella"),
         ("course1", "felix"),
         ("course2", "eric"),
     ):
-        rosters.add_student(session, root, course, Person(student, "First", "Last", "e@x.org"))
-    assignments.release_assignment(session, root, "course1", "a1", pack_directory([("p", b"1")]))
+        rosters.add_student(connection, root, course, Person(student, "First", "Last", "e@x.org"))
+    assignments.release_assignment(connection, root, "course1", "a1", pack_directory([("p", b"1")]))
     for name in ("lawrence", "stella", "felix", "kevin", "carol"):
-        submissions.submit(session, Identity(name), "course1", "a1", pack_directory([("p", b"2")]))
-    session.flush()
-    for submission in session.scalars(select(Submission)):
-        submission.at = datetime(2020, 1, 1, tzinfo=timezone.utc)
-    session.flush()
-    rosters.remove_student(session, root, "course1", "felix")
-    rosters.remove_instructor(session, root, "course1", "carol")
+        submissions.submit(
+            connection, Identity(name), "course1", "a1", pack_directory([("p", b"2")])
+        )
+    connection.execute(update(Submission).values(at=datetime(2020, 1, 1, tzinfo=timezone.utc)))
+    rosters.remove_student(connection, root, "course1", "felix")
+    rosters.remove_instructor(connection, root, "course1", "carol")
 
 
 def caller(api: Api, role: str) -> Caller:

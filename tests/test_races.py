@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from ngshare import rosters
 from ngshare.database.engine import Database
@@ -97,9 +97,9 @@ def test_who_is_just_being_appointed_is_not_enrolled_as_a_student(
         response = course.user("kevin").send("POST", "student/course1/new", **person)
         return response.status_code == 200
 
-    def appoint(session: Session) -> Future[object]:
+    def appoint(connection: Connection) -> Future[object]:
         root = Identity("root", is_admin=True)
-        rosters.add_instructor(session, root, "course1", Person("new", "", "", ""))
+        rosters.add_instructor(connection, root, "course1", Person("new", "", "", ""))
         enrolled = threads.submit(enroll)
         wait([enrolled], timeout=0.5)  # it can't end before this transaction does
         return enrolled

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from ngshare import assignments, courses, feedback, rosters, submissions, wire
 from ngshare.database.engine import Database
@@ -54,21 +54,20 @@ WRITES = [
 ]
 
 
-def fill(session: Session, count: int) -> None:
+def fill(connection: Connection, count: int) -> None:
     """`count` of everything: courses, people, assignments, submissions, feedback, files."""
     root = Identity("root", is_admin=True)
-    courses.create_course(session, root, "c1", ["kevin", *(f"i{n}" for n in range(1, count))])
+    courses.create_course(connection, root, "c1", ["kevin", *(f"i{n}" for n in range(1, count))])
     for number in range(2, count + 1):
-        courses.create_course(session, root, f"c{number}", ["kevin"])
+        courses.create_course(connection, root, f"c{number}", ["kevin"])
     names = ["lawrence", *(f"s{n}" for n in range(1, count))]
-    rosters.add_students(session, root, "c1", [Person(name, "", "", "") for name in names])
+    rosters.add_students(connection, root, "c1", [Person(name, "", "", "") for name in names])
     directory = pack_directory((f"f{n}", b"%d" % n) for n in range(count))
     for number in range(1, count + 1):
-        assignments.release_assignment(session, root, "c1", f"a{number}", directory)
-        at = submissions.submit(session, Identity("lawrence"), "c1", "a1", directory)
-        session.flush()
+        assignments.release_assignment(connection, root, "c1", f"a{number}", directory)
+        at = submissions.submit(connection, Identity("lawrence"), "c1", "a1", directory)
         timestamp = wire.format_timestamp(at)
-        feedback.release_feedback(session, root, "c1", "a1", "lawrence", timestamp, directory)
+        feedback.release_feedback(connection, root, "c1", "a1", "lawrence", timestamp, directory)
 
 
 def upload(kind: str, count: int, label: str) -> dict[str, str]:

@@ -139,7 +139,7 @@ def test_times_of_concurrent_submissions_are_distinct_and_grow(course: Api) -> N
 def test_times_grow_even_if_the_clock_went_back(course: Api, database: Database) -> None:
     course.user("lawrence").submit("course1", "challenge", {"a": b"first"})
     ahead = datetime(2100, 1, 1, 0, 0, 0, 999999, tzinfo=timezone.utc)
-    database.write(lambda session: session.execute(update(Submission).values(at=ahead)))
+    database.write(lambda connection: connection.execute(update(Submission).values(at=ahead)))
     timestamp = course.user("lawrence").submit("course1", "challenge", {"a": b"second"})
     assert timestamp == "2100-01-01 00:00:01.000000 UTC"
     assert course.user("kevin").files(ONES) == {"a": b"second"}

@@ -6,9 +6,8 @@ import threading
 import time
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from ngshare.database.engine import READERS, TRIES, Database, make_engine
 from ngshare.database.models import User
@@ -19,13 +18,12 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-def add_user(session: Session, name: str) -> None:
-    session.add(User(name=name))
-    session.flush()
+def add_user(connection: Connection, name: str) -> None:
+    connection.execute(insert(User).values(name=name))
 
 
-def count_users(session: Session) -> int:
-    return session.scalars(select(func.count()).select_from(User)).one()
+def count_users(connection: Connection) -> int:
+    return connection.scalars(select(func.count()).select_from(User)).one()
 
 
 def end_backend(database: Database, pid: int) -> None:
@@ -47,9 +45,9 @@ def test_an_exception_undoes_everything_and_is_not_tried_again(
 ) -> None:
     calls = []
 
-    def fail(session: Session) -> None:
+    def fail(connection: Connection) -> None:
         calls.append(1)
-        add_user(session, "kevin")
+        add_user(connection, "kevin")
         raise error
 
     with pytest.raises(type(error)):
@@ -65,18 +63,18 @@ def test_a_read_changes_nothing(database: Database) -> None:
 
 
 def test_a_read_sees_one_state_of_the_database(database: Database) -> None:
-    def read(session: Session) -> list[int]:
-        before = count_users(session)
+    def read(connection: Connection) -> list[int]:
+        before = count_users(connection)
         database.writers.submit(database.write, add_user, "kevin").result(timeout=5)
-        return [before, count_users(session)]
+        return [before, count_users(connection)]
 
     assert database.read(read) == [0, 0]
     assert database.read(count_users) == 1
 
 
 def test_readers_go_on_while_somebody_writes(database: Database) -> None:
-    def write(session: Session) -> int:
-        add_user(session, "kevin")
+    def write(connection: Connection) -> int:
+        add_user(connection, "kevin")
         return database.readers.submit(database.read, count_users).result(timeout=5)
 
     assert database.write(write) == 0
@@ -95,7 +93,7 @@ def test_many_writers_at_once_all_succeed(database: Database) -> None:
 def test_writes_to_sqlite_happen_one_after_the_other(database: Database) -> None:
     writing = threading.Lock()
 
-    def write(_: Session) -> None:
+    def write(_: Connection) -> None:
         assert writing.acquire(blocking=False)
         time.sleep(0.001)
         writing.release()
@@ -109,16 +107,16 @@ def test_a_collision_of_two_writers_is_undone_and_tried_again(database: Database
     both_looked = threading.Barrier(2)
     attempts = []
 
-    def get_or_add(session: Session) -> int:
+    def get_or_add(connection: Connection) -> int:
         attempts.append(1)
-        user = session.scalar(select(User).where(User.name == "kevin"))
+        find = select(User.pk).where(User.name == "kevin")
+        pk = connection.scalar(find)
         if len(attempts) <= 2:
             both_looked.wait(10)
-        if user is None:
-            user = User(name="kevin")
-            session.add(user)
-            session.flush()
-        return user.pk
+        if pk is None:
+            add_user(connection, "kevin")
+            pk = connection.scalars(find).one()
+        return pk
 
     first, second = at_once(database.write, [get_or_add, get_or_add])
     assert first == second
@@ -133,10 +131,10 @@ def test_a_deadlock_is_undone_and_tried_again(database: Database) -> None:
     each_has_one = threading.Barrier(2)
     attempts = []
 
-    def rename(session: Session, names: str) -> None:
+    def rename(connection: Connection, names: str) -> None:
         attempts.append(names)
         for name in names:
-            session.execute(select(User).where(User.name == name).with_for_update())
+            connection.execute(select(User).where(User.name == name).with_for_update())
             if len(attempts) <= 2 and name == names[0]:
                 each_has_one.wait(10)
 
@@ -148,9 +146,9 @@ def test_what_always_collides_ends_with_the_collision(database: Database) -> Non
     database.write(add_user, "kevin")
     attempts = []
 
-    def collide(session: Session) -> None:
+    def collide(connection: Connection) -> None:
         attempts.append(1)
-        add_user(session, "kevin")
+        add_user(connection, "kevin")
 
     with pytest.raises(IntegrityError):
         database.write(collide)
@@ -162,7 +160,7 @@ def test_what_always_collides_ends_with_the_collision(database: Database) -> Non
 
 @on_postgresql
 def test_a_connection_that_was_cut_while_idle_is_not_noticed(database: Database) -> None:
-    pid = database.read(lambda session: session.scalar(select(func.pg_backend_pid())))
+    pid = database.read(lambda connection: connection.scalar(select(func.pg_backend_pid())))
     other = Database(make_engine(database.engine.url.render_as_string(hide_password=False)))
     end_backend(other, pid)
     other.close()
@@ -174,12 +172,12 @@ def test_a_connection_that_was_cut_while_idle_is_not_noticed(database: Database)
 def test_a_connection_that_is_cut_before_the_commit_is_replaced(database: Database) -> None:
     attempts = []
 
-    def write(session: Session) -> None:
+    def write(connection: Connection) -> None:
         attempts.append(1)
-        add_user(session, "kevin")
+        add_user(connection, "kevin")
         if len(attempts) == 1:
-            end_backend(database, session.scalars(select(func.pg_backend_pid())).one())
-            session.scalar(select(func.now()))
+            end_backend(database, connection.scalars(select(func.pg_backend_pid())).one())
+            connection.scalar(select(func.now()))
 
     database.write(write)
     assert len(attempts) == 2
@@ -190,10 +188,10 @@ def test_a_connection_that_is_cut_before_the_commit_is_replaced(database: Databa
 def test_a_commit_whose_end_is_unknown_is_not_tried_again(database: Database) -> None:
     attempts = []
 
-    def write(session: Session) -> None:
+    def write(connection: Connection) -> None:
         attempts.append(1)
-        add_user(session, "kevin")
-        end_backend(database, session.scalars(select(func.pg_backend_pid())).one())
+        add_user(connection, "kevin")
+        end_backend(database, connection.scalars(select(func.pg_backend_pid())).one())
 
     with pytest.raises(DatabaseUnavailable, match="look before you repeat it"):
         database.write(write)
@@ -214,10 +212,10 @@ def test_closing_waits_for_what_runs(database_url: str) -> None:
     database = Database(make_engine(database_url))
     running, may_end = threading.Event(), threading.Event()
 
-    def write(session: Session) -> None:
+    def write(connection: Connection) -> None:
         running.set()
         may_end.wait(10)
-        add_user(session, "kevin")
+        add_user(connection, "kevin")
 
     done = database.writers.submit(database.write, write)
     assert running.wait(10)

@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import zstandard
-from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete, select
 
 from ngshare.database.engine import insert
 from ngshare.database.models import Blob, BlobChunk, SnapshotFile
@@ -85,12 +84,12 @@ def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(rest)
 
 
-def put(session: Session, blobs: Iterable[PackedBlob]) -> None:
+def put(connection: Connection, blobs: Iterable[PackedBlob]) -> None:
     """Store those of the blobs that are not there yet; three statements for 500 blobs."""
     # In one order everywhere, so that two transactions wait for one another and don't deadlock.
     by_digest = {blob.digest: blob for blob in sorted(blobs, key=lambda blob: blob.digest)}
     for batch in _batches(by_digest):
-        known = set(session.scalars(select(Blob.digest).where(Blob.digest.in_(batch))))
+        known = set(connection.scalars(select(Blob.digest).where(Blob.digest.in_(batch))))
         missing = [blob for digest, blob in batch.items() if digest not in known]
         if not missing:
             continue
@@ -106,8 +105,8 @@ def put(session: Session, blobs: Iterable[PackedBlob]) -> None:
         ]
         # Another replica may store the same content just now: whoever got the row writes the
         # chunks, and the other has waited for that commit.
-        statement = insert(session, Blob).values(rows).on_conflict_do_nothing()
-        ours = set(session.scalars(statement.returning(Blob.digest)))
+        statement = insert(connection, Blob).values(rows).on_conflict_do_nothing()
+        ours = set(connection.scalars(statement.returning(Blob.digest)))
         chunks = [
             {"digest": blob.digest, "seq": seq, "data": data}
             for blob in missing
@@ -115,10 +114,10 @@ def put(session: Session, blobs: Iterable[PackedBlob]) -> None:
             for seq, data in enumerate(blob.chunks)
         ]
         if chunks:
-            session.execute(insert(session, BlobChunk), chunks)
+            connection.execute(insert(connection, BlobChunk), chunks)
 
 
-def load(session: Session, digests: Collection[bytes]) -> dict[bytes, bytes]:
+def load(connection: Connection, digests: Collection[bytes]) -> dict[bytes, bytes]:
     """The contents of some blobs by digest; one statement for 500 of them.
 
     Raises:
@@ -126,7 +125,7 @@ def load(session: Session, digests: Collection[bytes]) -> dict[bytes, bytes]:
     """
     pieces: dict[bytes, list[bytes]] = {}
     for batch in _batches(dict.fromkeys(digests)):
-        rows = session.execute(
+        rows = connection.execute(
             select(Blob.digest, Blob.encoding, BlobChunk.data)
             .outerjoin(BlobChunk, BlobChunk.digest == Blob.digest)
             .where(Blob.digest.in_(batch))
@@ -139,13 +138,13 @@ def load(session: Session, digests: Collection[bytes]) -> dict[bytes, bytes]:
     return {digest: b"".join(pieces[digest]) for digest in digests}
 
 
-def load_chunk(session: Session, digest: bytes, seq: int) -> bytes:
+def load_chunk(connection: Connection, digest: bytes, seq: int) -> bytes:
     """One chunk of a blob.
 
     Raises:
         sqlalchemy.exc.NoResultFound: it is not stored.
     """
-    encoding, data = session.execute(
+    encoding, data = connection.execute(
         select(Blob.encoding, BlobChunk.data)
         .join(BlobChunk, BlobChunk.digest == Blob.digest)
         .where(Blob.digest == digest, BlobChunk.seq == seq)
@@ -157,16 +156,16 @@ def _decode(encoding: str, chunk: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(chunk) if encoding == ZSTD else chunk
 
 
-def remove_unused(session: Session, digests: Collection[bytes]) -> None:
+def remove_unused(connection: Connection, digests: Collection[bytes]) -> None:
     """Remove those of the blobs that no snapshot refers to any more."""
     for batch in _batches(dict.fromkeys(digests)):
         unused = select(Blob.digest).where(
             Blob.digest.in_(batch),
             ~select(SnapshotFile.pk).where(SnapshotFile.digest == Blob.digest).exists(),
         )
-        gone = list(session.scalars(unused))
-        session.execute(delete(BlobChunk).where(BlobChunk.digest.in_(gone)))
-        session.execute(delete(Blob).where(Blob.digest.in_(gone)))
+        gone = list(connection.scalars(unused))
+        connection.execute(delete(BlobChunk).where(BlobChunk.digest.in_(gone)))
+        connection.execute(delete(Blob).where(Blob.digest.in_(gone)))
 
 
 def _batches(by_digest: dict[bytes, PackedBlob] | dict[bytes, None]) -> Iterator[dict]:

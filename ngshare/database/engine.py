@@ -1,4 +1,4 @@
-"""Engines, sessions and transactions for SQLite and PostgreSQL."""
+"""Engines and transactions for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
-from sqlalchemy.orm import Session, sessionmaker
 
 from ngshare.database.models import Base
 from ngshare.errors import DatabaseUnavailable
@@ -105,17 +103,22 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once: a reader that turns writer can't be made to wait.
     writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if writes:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:  # the same as exec_driver_sql, which costs as much as a short query
+        driver_connection = connection.connection.driver_connection
+        assert driver_connection is not None
+        driver_connection.execute("BEGIN")
 
 
-def insert(session: Session, model: type[Base]) -> Any:
-    """An INSERT into a model's table that knows ON CONFLICT, in the session's dialect."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+def insert(connection: Connection, model: type[Base]) -> Any:
+    """An INSERT into a model's table that knows ON CONFLICT, in the connection's dialect."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     return dialect.insert(model.__table__)
 
 
 class Database:
-    """Runs functions of a session in transactions, and owns the threads that do so.
+    """Runs functions of a connection in transactions, and owns the threads that do so.
 
     SQLite has one writer at a time, so there one thread does all the writing and nobody polls
     for the lock; readers go on beside it. PostgreSQL's writers share the readers' threads.
@@ -126,46 +129,45 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # What several statements read must be of one moment; SQLite knows nothing else.
         one_moment = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        self._read_sessions = sessionmaker(engine.execution_options(**one_moment))
-        self._write_sessions = sessionmaker(engine.execution_options(writes=True))
+        self._reading = engine.execution_options(**one_moment)
+        self._writing = engine.execution_options(writes=True)
         self.readers = ThreadPoolExecutor(READERS, "ngshare-reader")
         self.writers = ThreadPoolExecutor(1, "ngshare-writer") if self.is_sqlite else self.readers
 
     def read(
-        self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Call function(session, ...) in a transaction that changes nothing."""
-        return self._attempt(self._read_sessions, False, function, *args, **kwargs)
+        """Call function(connection, ...) in a transaction that changes nothing."""
+        return self._attempt(self._reading, False, function, *args, **kwargs)
 
     def write(
-        self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Call function(session, ...) in a transaction, and commit before returning.
+        """Call function(connection, ...) in a transaction, and commit before returning.
 
         A transaction that collided with another one is undone and repeated from the start.
 
         Raises:
             DatabaseUnavailable: also if it is unknown whether the commit was done.
         """
-        return self._attempt(self._write_sessions, True, function, *args, **kwargs)
+        return self._attempt(self._writing, True, function, *args, **kwargs)
 
     def _attempt(
         self,
-        sessions: sessionmaker[Session],
+        engine: Engine,
         commits: bool,
-        function: Callable[Concatenate[Session, P], T],
+        function: Callable[Concatenate[Connection, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         for attempt in range(1, TRIES + 1):
             committing = False
             try:
-                with sessions() as session:
-                    result = function(session, *args, **kwargs)
+                with engine.connect() as connection:
+                    result = function(connection, *args, **kwargs)
                     if commits:
-                        session.flush()
                         committing = True
-                        session.commit()
+                        connection.commit()
                 return result
             except DBAPIError as error:
                 if attempt < TRIES and _may_repeat(error, committing):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete, select
 
 from ngshare import wire
 from ngshare.database import blobs
@@ -53,22 +52,22 @@ def pack(files: Mapping[str, PackedBlob]) -> PackedSnapshot:
     return PackedSnapshot(digest, dict(files))
 
 
-def put(session: Session, packed: PackedSnapshot) -> int:
+def put(connection: Connection, packed: PackedSnapshot) -> int:
     """Store a directory, or find the equal one that is there; its primary key."""
-    known = session.scalar(select(Snapshot.pk).where(Snapshot.digest == packed.digest))
+    known = connection.scalar(select(Snapshot.pk).where(Snapshot.digest == packed.digest))
     if known is not None:
         return known
-    blobs.put(session, packed.files.values())
+    blobs.put(connection, packed.files.values())
     row = {
         "digest": packed.digest,
         "size": sum(blob.size for blob in packed.files.values()),
         "file_count": len(packed.files),
     }
     # If another replica stores an equal one just now, this fails, and the transaction is repeated.
-    pk = session.scalars(insert(session, Snapshot).values(row).returning(Snapshot.pk)).one()
+    pk = connection.scalars(insert(connection, Snapshot).values(row).returning(Snapshot.pk)).one()
     if packed.files:
-        session.execute(
-            insert(session, SnapshotFile),
+        connection.execute(
+            insert(connection, SnapshotFile),
             [
                 {"snapshot_pk": pk, "path": path, "digest": blob.digest}
                 for path, blob in packed.files.items()
@@ -77,9 +76,9 @@ def put(session: Session, packed: PackedSnapshot) -> int:
     return pk
 
 
-def list_files(session: Session, snapshot_pk: int) -> list[StoredFile]:
+def list_files(connection: Connection, snapshot_pk: int) -> list[StoredFile]:
     """The files of a snapshot, sorted by path."""
-    rows = session.execute(
+    rows = connection.execute(
         select(SnapshotFile.path, Blob.size, Blob.digest, Blob.checksum)
         .join(Blob, Blob.digest == SnapshotFile.digest)
         .where(SnapshotFile.snapshot_pk == snapshot_pk)
@@ -88,21 +87,21 @@ def list_files(session: Session, snapshot_pk: int) -> list[StoredFile]:
     return [StoredFile(*row) for row in rows]
 
 
-def remove_unused(session: Session) -> None:
+def remove_unused(connection: Connection) -> None:
     """Remove the snapshots that nothing refers to any more, and their unused blobs."""
     unused = select(Snapshot.pk).order_by(Snapshot.pk)
     for table in (Release, Submission, Feedback):
         unused = unused.where(
             ~select(table.snapshot_pk).where(table.snapshot_pk == Snapshot.pk).exists()
         )
-    pks = list(session.scalars(unused))
+    pks = list(connection.scalars(unused))
     for start in range(0, len(pks), PKS_A_STATEMENT):
-        _remove(session, pks[start : start + PKS_A_STATEMENT])
+        _remove(connection, pks[start : start + PKS_A_STATEMENT])
 
 
-def _remove(session: Session, snapshot_pks: list[int]) -> None:
+def _remove(connection: Connection, snapshot_pks: list[int]) -> None:
     files = SnapshotFile.snapshot_pk.in_(snapshot_pks)
-    digests = set(session.scalars(select(SnapshotFile.digest).where(files)))
-    session.execute(delete(SnapshotFile).where(files))
-    session.execute(delete(Snapshot).where(Snapshot.pk.in_(snapshot_pks)))
-    blobs.remove_unused(session, digests)
+    digests = set(connection.scalars(select(SnapshotFile.digest).where(files)))
+    connection.execute(delete(SnapshotFile).where(files))
+    connection.execute(delete(Snapshot).where(Snapshot.pk.in_(snapshot_pks)))
+    blobs.remove_unused(connection, digests)

@@ -23,7 +23,7 @@ from ngshare.handlers.logs import CLIENT_GONE, log_call, log_failure
 from ngshare.handlers.uploads import MEMORY_BYTES, Body
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+    from sqlalchemy import Connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -214,17 +214,17 @@ class BaseHandler(Login):
         return self.settings["database"]
 
     async def read(
-        self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Await function(session, ...) in a thread and a transaction that changes nothing."""
+        """Await function(connection, ...) in a thread and a transaction that changes nothing."""
         return await self._work(
             self.database.readers, lambda: self.database.read(function, *args, **kwargs)
         )
 
     async def transact(
-        self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Await function(session, ...) in a thread and a transaction; it is committed then."""
+        """Await function(connection, ...) in a thread and a transaction; it is committed then."""
         return await self._work(
             self.database.writers, lambda: self.database.write(function, *args, **kwargs)
         )

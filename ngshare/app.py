@@ -139,10 +139,54 @@ class NgShare(Application):
     ).tag(config=True)
 
     max_upload_bytes = Integer(
-        256 << 20,
+        512 << 20,
         min=1024,
         help="""The longest body that a call may have. Encoded files are about 1.4 times as long
-        as the files themselves.""",
+        as the files themselves. Uploads wait in the folder for temporary files (TMPDIR), which
+        needs room for a few of them.""",
+    ).tag(config=True)
+
+    max_file_bytes = Integer(
+        128 << 20,
+        min=0,
+        help="""The longest file of an assignment, a submission or feedback; 0 for any.""",
+    ).tag(config=True)
+
+    max_submission_bytes = Integer(
+        256 << 20,
+        min=0,
+        help="""How many bytes all files of an assignment, a submission or feedback may have
+        together; 0 for any number.""",
+    ).tag(config=True)
+
+    max_files = Integer(
+        10_000,
+        min=0,
+        help="""How many files an assignment, a submission or feedback may have; 0 for any
+        number.""",
+    ).tag(config=True)
+
+    max_course_bytes = Integer(
+        0,
+        min=0,
+        help="""The quota of a course: how many bytes all its assignments, submissions and
+        feedback may have together, before compression; equal directories count once. Several
+        uploads at the same moment may exceed it by their own size. 0 for any number.""",
+    ).tag(config=True)
+
+    max_submissions = Integer(
+        1000,
+        min=0,
+        help="""How many submissions to one assignment are kept of a user. None is ever removed
+        to make room: who has so many can't submit to the assignment any more. 0 for any
+        number.""",
+    ).tag(config=True)
+
+    max_submissions_per_minute = Integer(
+        30,
+        min=0,
+        help="""How often a user may submit to one assignment within a minute; 0 for any
+        number.""",
     ).tag(config=True)
 
     drain_seconds = Float(

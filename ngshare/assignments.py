@@ -12,6 +12,7 @@ from ngshare.database.engine import insert
 from ngshare.database.models import Assignment, Feedback, Release, Submission
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
 from ngshare.errors import Conflict, NotFound
+from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import Access, Identity, require_instructor, require_member
 
 EXISTS = "Assignment already exists"
@@ -93,12 +94,15 @@ def release_assignment(
     course_id: str,
     assignment_id: str,
     directory: PackedSnapshot,
+    limits: Limits = UNLIMITED,
 ) -> None:
     """Release an assignment, for instructors.
 
     One that was un-released comes back as a new version, with its submissions and feedback.
 
-    Raises: see require_new_assignment.
+    Raises:
+        TooLarge: the course's quota is reached.
+        others: see require_new_assignment.
     """
     access = require_new_assignment(connection, identity, course_id, assignment_id)
     now = datetime.now(timezone.utc)
@@ -128,6 +132,7 @@ def release_assignment(
             by=str(identity),
         )
     )
+    limits.check_course(connection, access.course_pk)
 
 
 def unrelease_assignment(

@@ -60,6 +60,32 @@ class TooLarge(NgShareError):
     status = 413
 
 
+class TooManyRequests(NgShareError):
+    """The caller has done this too often; the message names the limit."""
+
+    status = 429
+
+    def __init__(self, message: str, retry_after_seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class StorageFull(NgShareError):
+    """The disk that the request needs room on is full; nothing was changed."""
+
+    status = 507
+
+
+class DamagedContent(NgShareError):
+    """Bytes that come from the database are not those that were stored."""
+
+    def __init__(self, digest: bytes) -> None:
+        super().__init__(
+            f"The content {digest.hex()} is damaged in the database: "
+            "the admin should run `ngshare check` and restore a backup"
+        )
+
+
 class HubUnavailable(NgShareError):
     """The JupyterHub can't say who is calling.
 

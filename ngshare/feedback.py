@@ -10,7 +10,8 @@ from ngshare.database import snapshots
 from ngshare.database.engine import insert
 from ngshare.database.models import Feedback
 from ngshare.database.snapshots import PackedSnapshot
-from ngshare.permissions import Identity, require_instructor, require_self_or_instructor
+from ngshare.limits import UNLIMITED, Limits
+from ngshare.permissions import Access, Identity, require_instructor, require_self_or_instructor
 from ngshare.submissions import TimedFiles, get_submission
 
 
@@ -22,8 +23,8 @@ def require_grader(
     student_id: str,
     timestamp: str | None,
     keep: bool = False,
-) -> int:
-    """The primary key of the submission that the caller may give feedback on.
+) -> tuple[Access, int]:
+    """Enter the course as one who may give feedback on this submission; its primary key.
 
     Args:
         keep: see get_assignment.
@@ -35,7 +36,7 @@ def require_grader(
     """
     access = require_instructor(connection, identity, course_id)
     row = get_submission(connection, access, assignment_id, student_id, timestamp or None, keep)
-    return row.pk
+    return access, row.pk
 
 
 def release_feedback(
@@ -46,14 +47,17 @@ def release_feedback(
     student_id: str,
     timestamp: str | None,
     directory: PackedSnapshot,
+    limits: Limits = UNLIMITED,
 ) -> None:
     """Give feedback on a submission, for instructors; it replaces what was given before.
 
     The bytes of the earlier one stay until the next purge: somebody may be fetching them.
 
-    Raises: see require_grader.
+    Raises:
+        TooLarge: the course's quota is reached.
+        others: see require_grader.
     """
-    submission_pk = require_grader(
+    access, submission_pk = require_grader(
         connection, identity, course_id, assignment_id, student_id, timestamp, keep=True
     )
     row = {
@@ -66,6 +70,7 @@ def release_feedback(
         .values(submission_pk=submission_pk, **row)
         .on_conflict_do_update(index_elements=["submission_pk"], set_=row)
     )
+    limits.check_course(connection, access.course_pk)
 
 
 def fetch_feedback(

@@ -20,8 +20,10 @@ from ngshare.database.engine import Database
 from ngshare.database.upgrade import UpgradeError, open_database
 from ngshare.errors import HubUnavailable
 from ngshare.handlers import make_routes
+from ngshare.handlers.directories import make_cache
 from ngshare.handlers.logs import JupyterHubFilter, log_finished_call
 from ngshare.handlers.pages import NotFoundHandler, StaticHandler
+from ngshare.limits import Limits
 
 if TYPE_CHECKING:
     from ngshare.app import NgShare
@@ -92,6 +94,8 @@ def make_application(
         debug=False,  # Tornado's own debug mode shows tracebacks and reloads
         debug_mode=options.debug,
         max_upload_bytes=options.max_upload_bytes,
+        limits=Limits(**{name: getattr(options, name) for name in Limits.__dataclass_fields__}),
+        encoded_contents=make_cache(),
         static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
         calls=set(),
         stopping=asyncio.Event(),

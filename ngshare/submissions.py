@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, case, func, or_, select
 
 from ngshare import wire
 from ngshare.assignments import get_assignment
@@ -14,6 +14,7 @@ from ngshare.database.engine import insert
 from ngshare.database.models import Membership, Submission, User
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
 from ngshare.errors import InvalidRequest, NotFound, PermissionDenied
+from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import (
     Access,
     Identity,
@@ -41,22 +42,24 @@ class TimedFiles:
 
 
 def require_submitter(
-    connection: Connection,
-    identity: Identity,
-    course_id: str,
-    assignment_id: str,
-    keep: bool = False,
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str
 ) -> int:
-    """The assignment's primary key, if the caller may submit to it; for keep see get_assignment.
+    """The assignment's primary key, if the caller may submit to it.
 
     Raises:
         NotFound: no such course or assignment.
         PermissionDenied: no member of the course, or a service, which can't be a student.
     """
+    return _enter(connection, identity, course_id, assignment_id, keep=False)[1]
+
+
+def _enter(
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str, keep: bool
+) -> tuple[Access, int]:
     access = require_member(connection, identity, course_id)
     if identity.is_service:
         raise PermissionDenied("Permission denied")
-    return get_assignment(connection, access, assignment_id, keep)
+    return access, get_assignment(connection, access, assignment_id, keep)
 
 
 def submit(
@@ -65,21 +68,26 @@ def submit(
     course_id: str,
     assignment_id: str,
     directory: PackedSnapshot,
+    limits: Limits = UNLIMITED,
 ) -> datetime:
     """Record what the caller hands in; its time, which the server's clock tells.
 
-    Raises: see require_submitter.
+    Raises:
+        TooManyRequests, TooLarge: one of the limits is reached.
+        others: see require_submitter.
     """
-    assignment_pk = require_submitter(connection, identity, course_id, assignment_id, keep=True)
+    access, assignment_pk = _enter(connection, identity, course_id, assignment_id, keep=True)
     user_pk = ensure_users(connection, [identity.name])[identity.name]
     # One submission of a user at a time, so that their times grow.
     connection.execute(select(User.pk).where(User.pk == user_pk).with_for_update(key_share=True))
-    last = connection.scalar(
-        select(func.max(Submission.at)).where(
+    now = datetime.now(timezone.utc)
+    minute = func.sum(case((Submission.at > now - timedelta(minutes=1), 1), else_=0))
+    count, recent, last = connection.execute(
+        select(func.count(), minute, func.max(Submission.at)).where(
             Submission.assignment_pk == assignment_pk, Submission.user_pk == user_pk
         )
-    )
-    now = datetime.now(timezone.utc)
+    ).one()
+    limits.check_submissions(count, recent or 0)
     at = now if last is None else max(now, last + timedelta(microseconds=1))
     connection.execute(
         insert(connection, Submission).values(
@@ -89,6 +97,7 @@ def submit(
             snapshot_pk=snapshots.put(connection, directory),
         )
     )
+    limits.check_course(connection, access.course_pk)
     return at
 
 

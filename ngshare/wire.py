@@ -1,28 +1,26 @@
 """The protocol as pure functions: names, paths, timestamps, file contents.
 
-Server and client share this module, so it needs nothing but the standard library.
+Server and client share this module, which does no input or output.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import re
-import struct
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
+
+import pybase64
 
 from ngshare.errors import InvalidRequest
 
 MAX_SEGMENT_BYTES = 255  # the limit of Linux, macOS and Windows file systems
 MAX_NAME_BYTES = 1024  # the limit of macOS for paths; databases can index so much
-BASE64_LINE = 76  # as Python's base64.encodebytes and RFC 2045 have it
-BYTES_A_LINE = BASE64_LINE // 4 * 3
+BYTES_A_LINE = 57  # 76 characters of base64, as Python's encodebytes and RFC 2045 have it
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NOT_IN_PATHS = re.compile(r"[\\:]")
-_WHITESPACE = b" \t\r\n"
 
 
 def is_legal_name(name: str) -> bool:
@@ -98,22 +96,15 @@ def parse_timestamp(text: str) -> datetime:
 def encode_content(content: bytes, newline: bytes = b"\n") -> bytes:
     """Base64 in lines of 76 characters, each ended by a newline, like base64.encodebytes.
 
-    Cutting one encoded text into lines is several times faster than encoding line by line.
-
     Args:
         newline: another mark for the ends of lines, such as the escaped one of JSON.
     """
-    encoded = base64.b64encode(content)
-    full = len(encoded) // BASE64_LINE
-    lines = list(struct.unpack_from(f"{BASE64_LINE}s" * full, encoded))
-    if len(encoded) % BASE64_LINE:
-        lines.append(encoded[full * BASE64_LINE :])
-    lines.append(b"")
-    return newline.join(lines)
+    lines = pybase64.encodebytes(content)
+    return lines if newline == b"\n" else lines.replace(b"\n", newline)
 
 
 def decode_content(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Decode base64 text, which may hold line breaks anywhere, piece by piece.
+    """Decode base64 text, in which lines may break anywhere, piece by piece.
 
     Raises:
         InvalidRequest: stray characters or wrong padding.
@@ -122,20 +113,24 @@ def decode_content(pieces: Iterable[bytes]) -> Iterator[bytes]:
     ended = False
     try:
         for piece in pieces:
-            encoded = rest + piece.translate(None, _WHITESPACE)
+            encoded = rest + _without_whitespace(piece)
             whole = len(encoded) - len(encoded) % 4
             rest = encoded[whole:]
             if encoded and ended:
                 raise binascii.Error
             ended = ended or encoded.endswith(b"=", 0, whole)
-            plain = base64.b64decode(encoded[:whole], validate=True)
-            if len(plain) + encoded.count(b"=", 0, whole) != whole // 4 * 3:
-                raise binascii.Error  # surplus padding, which Python overlooks
-            yield plain
+            yield pybase64.b64decode(memoryview(encoded)[:whole], validate=True)
         if rest:
             raise binascii.Error
     except binascii.Error:
         raise InvalidRequest("Content cannot be base64 decoded") from None
+
+
+def _without_whitespace(text: bytes) -> bytes:
+    for character in (b"\n", b"\r", b"\t", b" "):
+        if character in text:  # which costs little where it is rare
+            text = text.replace(character, b"")
+    return text
 
 
 def manifest_digest(files: Iterable[tuple[str, bytes]]) -> bytes:

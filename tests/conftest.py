@@ -112,6 +112,7 @@ def serve(
 
     def start(**options: Any) -> Api:
         options.setdefault("admins", ["root"])
+        options.setdefault("max_submissions_per_minute", 0)  # tests are faster than people
         app = NgShare(**options)
         prefix = "/api/" if app.stand_alone else PREFIX
 

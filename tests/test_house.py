@@ -21,7 +21,7 @@ from tests.api import Api
 PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
-DOMAIN = "assignments courses dump feedback rosters sample submissions users"
+DOMAIN = "assignments courses dump feedback limits rosters sample submissions users"
 BELOW_DOMAIN = "permissions database wire errors"
 
 # What each part of the package may import of the others; everybody may have __version__.
@@ -30,23 +30,25 @@ MAY_IMPORT = {
     "__main__": "app",
     "app": "service",
     "commands": "app service database",
-    "service": "handlers auth database errors",
-    "handlers": f"{DOMAIN} permissions database auth wire errors",
-    "assignments": BELOW_DOMAIN,
+    "service": "handlers auth database errors limits",
+    "handlers": f"{DOMAIN} permissions database auth wire errors spool",
+    "assignments": f"limits {BELOW_DOMAIN}",
     "courses": f"assignments users {BELOW_DOMAIN}",
     "dump": BELOW_DOMAIN,
-    "feedback": f"submissions {BELOW_DOMAIN}",
+    "feedback": f"limits submissions {BELOW_DOMAIN}",
+    "limits": "database.models errors",
     "rosters": f"users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
-    "submissions": f"assignments users {BELOW_DOMAIN}",
+    "submissions": f"assignments limits users {BELOW_DOMAIN}",
     "users": BELOW_DOMAIN,
     "permissions": "database.models errors",
     "auth": "permissions errors",
-    "database": "wire errors",
+    "database": "wire errors spool",
     "migrations.env": "database.models",
     "migrations.versions": "",
     "wire": "errors",
     "errors": "",
+    "spool": "",
 }
 MAY_IMPORT_OF_OTHERS = {
     "tornado": "handlers auth service",
@@ -55,7 +57,7 @@ MAY_IMPORT_OF_OTHERS = {
     "jupyterhub": "handlers auth",
     "traitlets": "app auth commands",
 }
-STANDARD_LIBRARY_ONLY = ["__init__", "errors", "wire"]
+STANDARD_LIBRARY_ONLY = ["__init__", "errors", "spool"]
 
 
 def modules() -> Iterator[tuple[str, Path]]:

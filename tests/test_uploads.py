@@ -15,9 +15,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from zstandard import ZstdDecompressor
 
+from ngshare import spool
+from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import InvalidRequest
 from ngshare.handlers import uploads
-from ngshare.handlers.uploads import decode_files, parse_form, unescape
+from ngshare.handlers.bodies import parse_form, unescape
+from ngshare.handlers.uploads import decode_files
+from ngshare.limits import UNLIMITED, Limits
+from ngshare.spool import Spool
 from tests.api import Api, encode
 
 MIB = 1 << 20
@@ -38,14 +43,22 @@ json_pieces = st.lists(
 ).map("".join)
 
 
-@pytest.fixture(params=[7, 16, uploads.BLOCK_BYTES])
+@pytest.fixture(params=[7, 16, spool.BLOCK_BYTES])
 def block_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks so short that short texts are cut in the most unlucky places, and real ones."""
-    monkeypatch.setattr(uploads, "BLOCK_BYTES", request.param)
+    monkeypatch.setattr(spool, "BLOCK_BYTES", request.param)
+    if request.param < 100:
+        monkeypatch.setattr(uploads, "SHORT_STRING_BYTES", request.param)
 
 
 across_blocks = pytest.mark.usefixtures("block_bytes")
 same_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def spooled(data: bytes) -> Spool:
+    whole = Spool(MIB)
+    whole.append(data)
+    return whole
 
 
 @across_blocks
@@ -60,7 +73,8 @@ same_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixtu
 @example(b"_")
 @example(b"%%%%%%%%41%41%41%41%4")
 def test_unescape_is_urllibs_unquoting(value: bytes) -> None:
-    assert unescape(value) == unquote_to_bytes(value.replace(b"+", b" "))
+    unescaped = b"".join(unescape(spooled(value).blocks()))
+    assert unescaped == unquote_to_bytes(value.replace(b"+", b" "))
 
 
 @across_blocks
@@ -76,17 +90,24 @@ def test_parse_form_is_urllibs_parsing(body: bytes) -> None:
         name.encode("latin-1").decode("utf-8", "replace"): value.encode("latin-1")
         for name, value in pairs
     }
-    fields = parse_form(body)
+    fields = {name: field.value() for name, field in parse_form(spooled(body)).items()}
     for nameless in (fields, expected):  # which no call asks for
         nameless.pop("", None)
     assert fields == expected
 
 
+def decoded(field: str, limits: Limits = UNLIMITED) -> PackedSnapshot:
+    """The directory in a field `files`."""
+    return decode_files(spooled(field.encode()).blocks(), limits, Spool(MIB))
+
+
 def stored(field: str) -> bytes:
     """The one content in a field `files`, before it is compressed."""
-    (blob,) = decode_files(field.encode()).files.values()
-    chunks = map(ZstdDecompressor().decompress, blob.chunks)
-    return b"".join(chunks if blob.encoding == "zstd" else blob.chunks)
+    (blob,) = decoded(field).files.values()
+    chunks = [bytes(chunk) for chunk in blob.chunks]
+    return b"".join(
+        map(ZstdDecompressor().decompress, chunks) if blob.encoding == "zstd" else chunks
+    )
 
 
 @across_blocks
@@ -107,7 +128,7 @@ def test_a_content_is_base64_as_rfc_4648_has_it_or_refused(text: str) -> None:
         assert stored(field) == base64.b64decode(characters)
         return
     with pytest.raises(InvalidRequest, match="Content cannot be base64 decoded"):
-        decode_files(field.encode())
+        decoded(field)
 
 
 @across_blocks
@@ -269,4 +290,4 @@ def test_a_directory_of_very_many_files_is_refused(course: Api) -> None:
     lawrence = course.user("lawrence")
     response = lawrence.send("POST", "submission/course1/challenge", files=files)
     assert response.status_code == 413
-    assert "10,001 files; a directory may have 10,000" in response.json()["message"]
+    assert "10,001 files, over the limit max_files = 10,000" in response.json()["message"]

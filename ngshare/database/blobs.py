@@ -7,21 +7,40 @@ the transaction, so that the one writer of SQLite is held up by storing alone.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import zstandard
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from ngshare.database.engine import insert
 from ngshare.database.models import Blob, BlobChunk, SnapshotFile
+from ngshare.errors import DamagedContent
+from ngshare.spool import Span, Spool
 
 CHUNK_BYTES = 1 << 20
 COMPRESSION_LEVEL = 3
 DIGESTS_A_STATEMENT = 500  # well under the parameter limits of both databases
+BYTES_A_STATEMENT = 4 << 20  # of chunks, which are in memory at once
 
 IDENTITY = "identity"
 ZSTD = "zstd"
+
+_CONTENTS = (
+    select(Blob.digest, Blob.encoding, BlobChunk.data)
+    .outerjoin(BlobChunk, BlobChunk.digest == Blob.digest)
+    .where(Blob.digest.in_(bindparam("digests", expanding=True)))
+    .order_by(Blob.digest, BlobChunk.seq)
+)
+_CHUNK = (
+    select(Blob.encoding, BlobChunk.data)
+    .join(BlobChunk, BlobChunk.digest == Blob.digest)
+    .where(Blob.digest == bindparam("digest"), BlobChunk.seq == bindparam("seq"))
+)
+
+_local = threading.local()  # compressors, which are costly to make and not for two threads at once
 
 
 @dataclass(frozen=True)
@@ -33,14 +52,14 @@ class PackedBlob:
         size: of the content, in bytes.
         checksum: MD5, 16 bytes.
         encoding: of the chunks.
-        chunks: in order; none for an empty content.
+        chunks: in order, as bytes or where to find them; none for an empty content.
     """
 
     digest: bytes
     size: int
     checksum: bytes
     encoding: str
-    chunks: tuple[bytes, ...]
+    chunks: tuple[bytes | Span, ...]
 
 
 def pack(content: bytes) -> PackedBlob:
@@ -48,27 +67,36 @@ def pack(content: bytes) -> PackedBlob:
     return pack_pieces([content])
 
 
-def pack_pieces(pieces: Iterable[bytes]) -> PackedBlob:
+def pack_pieces(pieces: Iterable[bytes], spool: Spool | None = None) -> PackedBlob:
     """The same for a content that comes in pieces, so that it is nowhere in memory as a whole.
 
     A content of many chunks is judged by its first: most of what does not shrink (pictures,
     archives) does so nowhere.
+
+    Args:
+        spool: keeps the chunks until they are stored; None keeps them in memory.
     """
     digest = hashlib.sha256()
     checksum = hashlib.md5(usedforsecurity=False)
-    compressor = zstandard.ZstdCompressor(COMPRESSION_LEVEL)
     encoding = IDENTITY
     size = 0
-    chunks: list[bytes] = []
+    chunks: list[bytes | Span] = []
     for plain in _cut(pieces):
         digest.update(plain)
         checksum.update(plain)
         size += len(plain)
-        compressed = plain if chunks and encoding == IDENTITY else compressor.compress(plain)
+        compressed = plain if chunks and encoding == IDENTITY else _compress(plain)
         if not chunks:
             encoding = ZSTD if len(compressed) < len(plain) else IDENTITY
-        chunks.append(compressed if encoding == ZSTD else plain)
+        chunk = compressed if encoding == ZSTD else plain
+        chunks.append(spool.append(chunk) if spool else chunk)
     return PackedBlob(digest.digest(), size, checksum.digest(), encoding, tuple(chunks))
+
+
+def _compress(chunk: bytes) -> bytes:
+    if not hasattr(_local, "compressor"):
+        _local.compressor = zstandard.ZstdCompressor(COMPRESSION_LEVEL)
+    return _local.compressor.compress(chunk)
 
 
 def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -107,14 +135,23 @@ def put(connection: Connection, blobs: Iterable[PackedBlob]) -> None:
         # chunks, and the other has waited for that commit.
         statement = insert(connection, Blob).values(rows).on_conflict_do_nothing()
         ours = set(connection.scalars(statement.returning(Blob.digest)))
-        chunks = [
-            {"digest": blob.digest, "seq": seq, "data": data}
-            for blob in missing
-            if blob.digest in ours
-            for seq, data in enumerate(blob.chunks)
-        ]
-        if chunks:
-            connection.execute(insert(connection, BlobChunk), chunks)
+        for rows in _chunk_rows(blob for blob in missing if blob.digest in ours):
+            connection.execute(insert(connection, BlobChunk), rows)
+
+
+def _chunk_rows(blobs: Iterable[PackedBlob]) -> Iterator[list[dict[str, Any]]]:
+    """Rows of chunks, BYTES_A_STATEMENT of them at a time."""
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for blob in blobs:
+        for seq, chunk in enumerate(blob.chunks):
+            if rows and size + len(chunk) > BYTES_A_STATEMENT:
+                yield rows
+                rows, size = [], 0
+            rows.append({"digest": blob.digest, "seq": seq, "data": bytes(chunk)})
+            size += len(chunk)
+    if rows:
+        yield rows
 
 
 def load(connection: Connection, digests: Collection[bytes]) -> dict[bytes, bytes]:
@@ -122,38 +159,39 @@ def load(connection: Connection, digests: Collection[bytes]) -> dict[bytes, byte
 
     Raises:
         KeyError: one of them is not stored.
+        DamagedContent: what is stored is not what its digest says.
     """
     pieces: dict[bytes, list[bytes]] = {}
     for batch in _batches(dict.fromkeys(digests)):
-        rows = connection.execute(
-            select(Blob.digest, Blob.encoding, BlobChunk.data)
-            .outerjoin(BlobChunk, BlobChunk.digest == Blob.digest)
-            .where(Blob.digest.in_(batch))
-            .order_by(Blob.digest, BlobChunk.seq)
-        )
-        for digest, encoding, data in rows:
+        for digest, encoding, data in connection.execute(_CONTENTS, {"digests": list(batch)}):
             chunks = pieces.setdefault(digest, [])
             if data is not None:
-                chunks.append(_decode(encoding, data))
-    return {digest: b"".join(pieces[digest]) for digest in digests}
+                chunks.append(_decode(digest, encoding, data))
+    contents = {digest: b"".join(pieces[digest]) for digest in digests}
+    for digest, content in contents.items():
+        if hashlib.sha256(content).digest() != digest:
+            raise DamagedContent(digest)
+    return contents
 
 
 def load_chunk(connection: Connection, digest: bytes, seq: int) -> bytes:
-    """One chunk of a blob.
+    """One chunk of a blob; whether all of them make up the digest is for the caller to see.
 
     Raises:
         sqlalchemy.exc.NoResultFound: it is not stored.
+        DamagedContent: it can't be decoded.
     """
-    encoding, data = connection.execute(
-        select(Blob.encoding, BlobChunk.data)
-        .join(BlobChunk, BlobChunk.digest == Blob.digest)
-        .where(Blob.digest == digest, BlobChunk.seq == seq)
-    ).one()
-    return _decode(encoding, data)
+    row = connection.execute(_CHUNK, {"digest": digest, "seq": seq})
+    return _decode(digest, *row.one())
 
 
-def _decode(encoding: str, chunk: bytes) -> bytes:
-    return zstandard.ZstdDecompressor().decompress(chunk) if encoding == ZSTD else chunk
+def _decode(digest: bytes, encoding: str, chunk: bytes) -> bytes:
+    if encoding != ZSTD:
+        return chunk
+    try:
+        return zstandard.ZstdDecompressor().decompress(chunk, max_output_size=CHUNK_BYTES)
+    except zstandard.ZstdError:
+        raise DamagedContent(digest) from None
 
 
 def remove_unused(connection: Connection, digests: Collection[bytes]) -> None:

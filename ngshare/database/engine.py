@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from ngshare.database.models import Base
-from ngshare.errors import DatabaseUnavailable
+from ngshare.errors import DatabaseUnavailable, StorageFull
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -170,6 +170,10 @@ class Database:
                         connection.commit()
                 return result
             except DBAPIError as error:
+                if _is_full(error):
+                    raise StorageFull(
+                        "The disk of the database is full; nothing was changed"
+                    ) from error
                 if attempt < TRIES and _may_repeat(error, committing):
                     time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))
                     continue
@@ -196,6 +200,13 @@ def _may_repeat(error: DBAPIError, committing: bool) -> bool:
     if getattr(error.orig, "sqlstate", None) in _REPEATABLE:
         return True
     return error.connection_invalidated and not committing
+
+
+def _is_full(error: DBAPIError) -> bool:
+    """Whether there was no room for a change: SQLITE_FULL, or PostgreSQL's disk_full."""
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return "disk is full" in str(error.orig)
+    return getattr(error.orig, "sqlstate", None) == "53100"
 
 
 def _is_unreachable(error: DBAPIError) -> bool:

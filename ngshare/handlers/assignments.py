@@ -24,7 +24,9 @@ class AssignmentHandler(DirectoryHandler):
         where = (self.identity, course_id, assignment_id)
         await self.read(assignments.require_new_assignment, *where)
         directory = await self.decode_directory()
-        await self.transact(assignments.release_assignment, *where, directory)
+        await self.transact(
+            assignments.release_assignment, *where, directory, self.settings["limits"]
+        )
         self.answer()
 
     async def delete(self, course_id: str, assignment_id: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
+import os
 import secrets
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import msgspec
@@ -17,10 +20,16 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from ngshare import wire
 from ngshare.database.engine import Database
-from ngshare.errors import InvalidRequest, NgShareError, TooLarge, Unauthenticated
+from ngshare.errors import (
+    InvalidRequest,
+    NgShareError,
+    StorageFull,
+    TooLarge,
+    Unauthenticated,
+)
+from ngshare.handlers.bodies import MEMORY_BYTES, Body, Field
 from ngshare.handlers.login import Login
 from ngshare.handlers.logs import CLIENT_GONE, log_call, log_failure
-from ngshare.handlers.uploads import MEMORY_BYTES, Body
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -31,8 +40,12 @@ T = TypeVar("T")
 # A refused body is still read, up to this many times the limit, so that the client gets to read
 # the answer: closing a connection that data arrives on makes most clients lose it.
 DRAINED_LIMITS = 4
-SHORT_BODY_BYTES = 64 << 10  # parsed where it is, without a thread
+SHORT_BODY_BYTES = 1 << 20  # the limit for calls that carry no files
+SPOOLED_BYTES = 512 << 10  # of a long body, taken to the disk at once
 JSON_CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+# Encoding and decoding, which must not keep those waiting who read the database.
+CODERS = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "ngshare-coder")
 UNLIMITED = 1 << 62  # for Tornado, whose own limit would break the connection
 
 
@@ -49,12 +62,13 @@ class BaseHandler(Login):
         self.sent_bytes = 0
         self._connection.set_max_body_size(UNLIMITED)
         self._received = 0
+        self._arrived = bytearray()
         self._refusal: Callable[[], None] | None = None
         self._running = False
         self._logged = False
         self.settings["calls"].add(self)
         self._undecodable = False
-        self._fields: dict[str, bytes] | None = None
+        self._fields: dict[str, Field] | None = None
 
     # ---- the call ----
 
@@ -86,10 +100,12 @@ class BaseHandler(Login):
 
     async def _after_body(self, verb: Callable[..., Awaitable[None]], *path: str) -> None:
         self._running = True
+        if self._arrived:
+            await self._spool_arrived()
         if self._refusal is not None:
             self._refusal()
             return
-        if self.body.size > SHORT_BODY_BYTES:
+        if self.body.size > MEMORY_BYTES:
             await self.compute(self.parse_body)
         await verb(*path)
 
@@ -117,7 +133,7 @@ class BaseHandler(Login):
     def _body_limit(self) -> int:
         limit = self.settings["max_upload_bytes"]
         takes_long = self.long_bodies and self.request.method == "POST"
-        return limit if takes_long else min(limit, MEMORY_BYTES)
+        return limit if takes_long else min(limit, SHORT_BODY_BYTES)
 
     def _too_large(self) -> TooLarge:
         limit = self._body_limit
@@ -135,10 +151,19 @@ class BaseHandler(Login):
             pass
         elif self._received > limit:
             self._refuse(self._too_large())
-        elif self._received > MEMORY_BYTES:
-            await self.compute(self.body.append, chunk)
+        elif self._received <= MEMORY_BYTES:
+            self.body.spool.append(chunk)
         else:
-            self.body.append(chunk)
+            self._arrived += chunk
+            if len(self._arrived) >= SPOOLED_BYTES:
+                await self._spool_arrived()
+
+    async def _spool_arrived(self) -> None:
+        arrived, self._arrived = self._arrived, bytearray()
+        try:
+            await asyncio.to_thread(_report_full_disk, self.body.spool.append, arrived)
+        except StorageFull as error:
+            self._refuse(error)
 
     def on_finish(self) -> None:
         self._end()
@@ -176,13 +201,18 @@ class BaseHandler(Login):
             self._undecodable = True
             return value.decode(errors="replace")
 
-    def raw_argument(self, name: str) -> bytes | None:
-        """A field of the form, or else an argument of the query; of several the last."""
+    def field(self, name: str) -> Field | None:
+        """A field of the form; of several the last."""
         if self._fields is None:
             self.parse_body()
         assert self._fields is not None
-        if name in self._fields:
-            return self._fields[name]
+        return self._fields.get(name)
+
+    def raw_argument(self, name: str) -> bytes | None:
+        """The value of that field, or else of an argument of the query."""
+        field = self.field(name)
+        if field is not None:
+            return field.value()
         values = self.request.query_arguments.get(name)
         return values[-1] if values else None
 
@@ -230,8 +260,12 @@ class BaseHandler(Login):
         )
 
     async def compute(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Await function(...), which takes long, in a thread."""
-        return await self._work(self.database.readers, lambda: function(*args, **kwargs))
+        """Await function(...), which takes long, in a thread.
+
+        Raises:
+            StorageFull: it found no room on the disk.
+        """
+        return await self._work(CODERS, lambda: _report_full_disk(function, *args, **kwargs))
 
     @staticmethod
     def _work(executor: Executor, function: Callable[[], T]) -> Awaitable[T]:
@@ -305,3 +339,16 @@ class BaseHandler(Login):
 
     def log_exception(self, *exc_info: Any) -> None:
         log_failure(self, exc_info)
+
+
+def _report_full_disk(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """function(...), with the errors of a full disk as StorageFull."""
+    try:
+        return function(*args, **kwargs)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise StorageFull(
+            f"The server has no room left in {tempfile.gettempdir()}, where uploads wait to be "
+            "stored; nothing was changed"
+        ) from error

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from cachetools import LRUCache
 
 from ngshare import wire
 from ngshare.database import blobs
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
+from ngshare.errors import DamagedContent
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.uploads import decode_files
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 BATCH_BYTES = 1 << 20
+CACHED_BYTES = 16 << 20  # encoded contents of short files: those of an assignment of the day
 JSON_NEWLINE = rb"\n"
+
+
+def make_cache() -> LRUCache[bytes, bytes]:
+    """Encoded contents by digest; they never change, so they are never wrong."""
+    return LRUCache(CACHED_BYTES, getsizeof=len)
 
 
 class DirectoryHandler(BaseHandler):
@@ -23,10 +35,16 @@ class DirectoryHandler(BaseHandler):
     async def decode_directory(self) -> PackedSnapshot:
         """The directory in the field `files`, ready to be stored.
 
-        Raises:
-            InvalidRequest: see uploads.decode_files.
+        Raises: see uploads.decode_files.
         """
-        return await self.compute(lambda: decode_files(self.raw_argument("files")))
+        field = self.field("files")
+        blocks = None
+        if field is not None:
+            blocks = field.blocks()
+        elif (value := self.raw_argument("files")) is not None:  # of the query
+            blocks = iter([value])
+        spool = self.body.new_spool()
+        return await self.compute(decode_files, blocks, self.settings["limits"], spool)
 
     async def answer_directory(self, files: Sequence[StoredFile], **keys: Any) -> None:
         """Send `{"success": true, ..., "files": [...]}`, with contents unless `list_only`."""
@@ -43,19 +61,33 @@ class DirectoryHandler(BaseHandler):
             if batch[0].size > BATCH_BYTES:
                 await self._write_long_file(batch[0])
             else:
-                contents = await self.read(blobs.load, {file.digest for file in batch})
-                self.write(await self.compute(_encode_entries, batch, contents))
+                await self._write_short_files(batch)
         self.finish(b"]}")
+
+    async def _write_short_files(self, batch: Sequence[StoredFile]) -> None:
+        cache = self.settings["encoded_contents"]
+        encoded = {file.digest: cache.get(file.digest) for file in batch}
+        missing = [digest for digest, content in encoded.items() if content is None]
+        if missing:
+            loaded = await self.read(_load_encoded, missing)
+            encoded.update(loaded)
+            cache.update(loaded)
+        for number, file in enumerate(batch):
+            self.write((b"," if number else b"") + _open_entry(file))
+            self.write(encoded[file.digest])
+            self.write(b'"}')
 
     async def _write_long_file(self, file: StoredFile) -> None:
         """Send a file chunk by chunk, as the client takes them."""
         self.write(_open_entry(file))
+        digest = hashlib.sha256()
         rest = b""
         for seq in range(-(-file.size // blobs.CHUNK_BYTES)):
-            chunk = await self.read(blobs.load_chunk, file.digest, seq)
-            text, rest = await self.compute(_encode_lines, rest + chunk)
+            text, rest = await self.read(_load_lines, file.digest, seq, rest, digest)
             self.write(text)
             await self.flush()
+        if digest.digest() != file.digest:
+            raise DamagedContent(file.digest)
         self.write(wire.encode_content(rest, JSON_NEWLINE) + b'"}')
 
 
@@ -68,16 +100,25 @@ def _open_entry(file: StoredFile) -> bytes:
     return msgspec.json.encode(_describe(file))[:-1] + b',"content":"'
 
 
-def _encode_entries(files: Sequence[StoredFile], contents: dict[bytes, bytes]) -> bytes:
-    """JSON objects of the files, joined by commas."""
-    return b",".join(
-        _open_entry(file) + wire.encode_content(contents[file.digest], JSON_NEWLINE) + b'"}'
-        for file in files
-    )
+def _load_encoded(connection: Connection, digests: Collection[bytes]) -> dict[bytes, bytes]:
+    """Contents by digest, as the answer has them."""
+    return {
+        digest: wire.encode_content(content, JSON_NEWLINE)
+        for digest, content in blobs.load(connection, digests).items()
+    }
 
 
-def _encode_lines(content: bytes) -> tuple[bytes, bytes]:
-    """The full lines of base64 that a content begins with, and the bytes that are left over."""
+def _load_lines(
+    connection: Connection, digest: bytes, seq: int, rest: bytes, so_far: hashlib._Hash
+) -> tuple[bytes, bytes]:
+    """The full lines of base64 of a chunk with what was left of the last, and what is left now.
+
+    Args:
+        so_far: the hash of all chunks before; the chunk is added.
+    """
+    chunk = blobs.load_chunk(connection, digest, seq)
+    so_far.update(chunk)
+    content = rest + chunk
     full = len(content) - len(content) % wire.BYTES_A_LINE
     return wire.encode_content(content[:full], JSON_NEWLINE), content[full:]
 

@@ -23,5 +23,5 @@ class FeedbackHandler(DirectoryHandler):
         where = (self.identity, course_id, assignment_id, student_id, timestamp)
         await self.read(feedback.require_grader, *where)
         directory = await self.decode_directory()
-        await self.transact(feedback.release_feedback, *where, directory)
+        await self.transact(feedback.release_feedback, *where, directory, self.settings["limits"])
         self.answer()

@@ -42,7 +42,7 @@ class SubmitHandler(DirectoryHandler):
         where = (self.identity, course_id, assignment_id)
         await self.read(submissions.require_submitter, *where)
         directory = await self.decode_directory()
-        at = await self.transact(submissions.submit, *where, directory)
+        at = await self.transact(submissions.submit, *where, directory, self.settings["limits"])
         self.answer(timestamp=wire.format_timestamp(at))
 
 

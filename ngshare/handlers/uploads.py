@@ -1,142 +1,38 @@
-"""Request bodies: spooled while they arrive, then decoded into fields and files."""
+"""What fields of a form hold: encoded directories and rosters."""
 
 from __future__ import annotations
 
-import binascii
-import tempfile
-import threading
-from collections.abc import Iterator
-from email.message import Message
+import secrets
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TypeVar
-from urllib.parse import unquote_to_bytes
 
 import msgspec
-from tornado.httputil import HTTPInputError, parse_body_arguments
 
 from ngshare import wire
 from ngshare.database import blobs, snapshots
+from ngshare.database.blobs import PackedBlob
 from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import InvalidRequest, TooLarge
+from ngshare.limits import Limits
 from ngshare.rosters import Person
+from ngshare.spool import Spool
 
 T = TypeVar("T")
 
-MEMORY_BYTES = 1 << 20  # of a body; what goes beyond is on disk
-BLOCK_BYTES = 256 << 10  # what is worked on at once, while other threads wait
-
-MAX_FIELDS = 1000
-MAX_FILES = 10_000
-
-FORM = "application/x-www-form-urlencoded"
-MULTIPART = "multipart/form-data"
-
 NO_FILES = "Files cannot be JSON decoded"
+SHORT_STRING_BYTES = 1024  # in JSON; longer ones are contents, and taken out of it
+MAX_OUTLINE_BYTES = 16 << 20  # of the JSON without them
 
 
-class Body:
-    """The bytes of a request's body; in memory while small, else in a file without a name."""
-
-    def __init__(self) -> None:
-        self._spool = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115, see close
-        self._lock = threading.Lock()
-        self.size = 0
-
-    def append(self, data: bytes) -> None:
-        """Add what arrived; nothing if the client is gone and the body was closed meanwhile."""
-        with self._lock:
-            if not self._spool.closed:
-                self._spool.write(data)
-                self.size += len(data)
-
-    def fields(self, content_type: str) -> dict[str, bytes]:
-        """The fields of a form; of several with one name the last. Other types have none.
-
-        Raises:
-            InvalidRequest: the body is not what its type says.
-        """
-        media_type = Message()
-        media_type["Content-Type"] = content_type
-        kind = media_type.get_content_type()
-        if self.size == 0 or kind not in (FORM, MULTIPART):
-            return {}
-        self._spool.seek(0)
-        body = self._spool.read()
-        if kind == FORM:
-            return parse_form(body)
-        return _parse_multipart(content_type.replace(content_type.split(";")[0], kind, 1), body)
-
-    def close(self) -> None:
-        with self._lock:
-            self._spool.close()
-
-
-def parse_form(body: bytes) -> dict[str, bytes]:
-    """The fields of `application/x-www-form-urlencoded`; of several with one name the last.
-
-    Raises:
-        InvalidRequest: there are more than MAX_FIELDS.
-    """
-    if body.count(b"&") >= MAX_FIELDS:
-        raise InvalidRequest(f"A form may have {MAX_FIELDS} fields at most")
-    fields = {}
-    start = 0
-    while start <= len(body):
-        end = body.find(b"&", start)
-        end = len(body) if end < 0 else end
-        equals = body.find(b"=", start, end)
-        equals = end if equals < 0 else equals
-        name = unescape(body, start, equals).decode("utf-8", "replace")
-        fields[name] = unescape(body, min(equals + 1, end), end)
-        start = end + 1
-    return fields
-
-
-def unescape(text: bytes, start: int = 0, end: int | None = None) -> bytes:
-    """Percent-decode a form's value, or the part of a form that holds it.
-
-    Quoted-printable is the same notation with another sign, and its decoder, written in C, is ten
-    times faster. Where the two differ (malformed input, for the most part) urllib's is right.
-    The work is done block by block, so that other threads get their turns.
-    """
-    end = len(text) if end is None else end
-    plain = bytearray()
-    while start < end:
-        stop = min(start + BLOCK_BYTES, end)
-        if stop < end:  # no block ends amid an escape
-            cut = text.find(b"%", max(start + 1, stop - 2), stop)
-            stop = stop if cut < 0 else cut
-        plain += _unescape_block(text[start:stop])
-        start = stop
-    return bytes(plain)
-
-
-def _unescape_block(block: bytes) -> bytes:
-    block = block.replace(b"+", b" ")
-    if b"=" not in block and b"\n" not in block and b"\r" not in block:
-        plain = binascii.a2b_qp(block.replace(b"%", b"="))
-        # Every well-formed escape makes the text shorter by two, and a malformed one by less.
-        if len(plain) + 2 * block.count(b"%") == len(block):
-            return plain
-    return unquote_to_bytes(block)
-
-
-def _parse_multipart(content_type: str, body: bytes) -> dict[str, bytes]:
-    arguments: dict[str, list[bytes]] = {}
-    try:
-        parse_body_arguments(content_type, body, arguments, {})
-    except HTTPInputError as error:
-        raise InvalidRequest(f"The multipart form cannot be read: {error}") from None
-    return {name: values[-1] for name, values in arguments.items()}
-
-
-def decode_json(field: bytes | None, kind: type[T], otherwise: str) -> T:
+def decode_json(text: bytes | bytearray, kind: type[T], otherwise: str) -> T:
     """The value of a field that holds JSON.
 
     Raises:
         InvalidRequest: with the message `otherwise`, if it is no JSON or of another shape.
     """
     try:
-        return msgspec.json.decode(field or b"", type=kind)
+        return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest(otherwise) from None
 
@@ -145,56 +41,180 @@ class FileEntry(msgspec.Struct):
     """A file of the encoded directory tree; other keys of the entry are ignored."""
 
     path: str
-    content: msgspec.Raw
+    content: str
 
 
-def decode_files(field: bytes | None) -> PackedSnapshot:
-    """The directory that the field `files` holds.
+def decode_files(text: Iterator[bytes] | None, limits: Limits, spool: Spool) -> PackedSnapshot:
+    """The directory that the field `files` holds, from the blocks of its text.
+
+    Contents go to the spool as they are decoded, so that
+    the memory taken does not grow with them.
 
     Raises:
         InvalidRequest: there is no such field, it is no JSON list of files, a path is illegal,
             or a content is no base64; looked at in this order.
-        TooLarge: there are more than MAX_FILES.
+        TooLarge: there are more files or bytes than the limits allow.
+        OSError: the disk is full.
     """
-    if field is None:
+    if text is None:
         raise InvalidRequest("Please supply files")
-    entries = decode_json(field, list[FileEntry], NO_FILES)
-    contents = [memoryview(entry.content) for entry in entries]
-    if not all(content[:1] == b'"' for content in contents):
-        raise InvalidRequest(NO_FILES)
-    if len(entries) > MAX_FILES:
-        raise TooLarge(f"These are {len(entries):,} files; a directory may have {MAX_FILES:,}")
+    contents = Contents(limits, spool)
+    entries = decode_json(_outline(text, contents), list[FileEntry], NO_FILES)
+    limits.check_file_count(len(entries))
     wire.check_paths([entry.path for entry in entries])
-    packed = {
-        entry.path: blobs.pack_pieces(wire.decode_content(_json_text(content)))
-        for entry, content in zip(entries, contents, strict=True)
-    }
+    packed = {entry.path: contents.get(entry) for entry in entries}
+    limits.check_total(sum(blob.size for blob in packed.values()))
     return snapshots.pack(packed)
 
 
-def _json_text(string: memoryview) -> Iterator[bytes]:
-    """The characters of a JSON string, in blocks; of those beyond ASCII only that they are wrong.
+class Contents:
+    """The long strings that were taken out of the JSON, decoded and packed."""
 
-    msgspec could give it as one text, but that and its bytes are two copies of a long content.
-    """
-    start, end = 1, len(string) - 1
-    while start < end:
-        stop = min(start + BLOCK_BYTES, end)
-        block = bytes(string[start:stop])
-        if stop < end:  # no block ends amid an escape, of which \\uXXXX is the longest
-            cut = block.find(b"\\", len(block) - 5)
-            block = block if cut <= 0 else block[:cut]
-        start += len(block)
-        if b"\\\\" in block:
-            block = b"\\"  # enough for the decoder to refuse it
-        elif b"\\" in block:
-            block = _unescape_json(block.replace(b"\\n", b"").replace(b"\\r", b""))
-        yield block
+    def __init__(self, limits: Limits, spool: Spool) -> None:
+        self._limits = limits
+        self._spool = spool
+        self._mark = secrets.token_hex(16)  # nobody's path or content begins like this
+        self._packed: list[PackedBlob | InvalidRequest | TooLarge] = []
+
+    def take(self, text: Iterator[bytes]) -> bytes:
+        """Pack what a long JSON string encodes; the string to put in its place.
+
+        What is wrong with it counts only once the JSON around it has proved to be right.
+        """
+        try:
+            self._packed.append(self._pack(_json_text(text)))
+        except (InvalidRequest, TooLarge) as error:
+            self._packed.append(error)
+            for _ in text:  # the JSON goes on behind it
+                pass
+        return f"{self._mark}\\\\{len(self._packed) - 1}".encode()  # as a path it is illegal
+
+    def get(self, entry: FileEntry) -> PackedBlob:
+        """The content of a file.
+
+        Raises:
+            InvalidRequest: it is no base64.
+            TooLarge: it is over the limit.
+        """
+        mark, _, number = entry.content.partition("\\")
+        try:
+            if mark != self._mark:
+                return self._pack([entry.content.encode("utf-8", "replace")])
+            content = self._packed[int(number)]
+        except TooLarge as error:
+            content = error
+        if isinstance(content, TooLarge):
+            raise TooLarge(f"{entry.path}: {content.message}")
+        if isinstance(content, InvalidRequest):
+            raise content
+        return content
+
+    def _pack(self, text: Iterable[bytes]) -> PackedBlob:
+        plain = self._limits.check_file(wire.decode_content(text))
+        return blobs.pack_pieces(plain, self._spool)
 
 
-def _unescape_json(block: bytes) -> bytes:
+def _outline(blocks: Iterator[bytes], contents: Contents) -> bytearray:
+    """The JSON text without its long strings."""
+    text = JsonText(blocks)
+    outline = bytearray()
+
+    def add(piece: bytes) -> None:
+        outline.extend(piece)
+        if len(outline) > MAX_OUTLINE_BYTES:
+            raise TooLarge(f"Files may have {MAX_OUTLINE_BYTES:,} bytes beside their contents")
+
+    while True:
+        piece = b""
+        for piece in text.up_to_string():
+            add(piece)
+        if not piece.endswith(b'"'):
+            return outline
+        string = text.string()
+        short = b""
+        for piece in string:
+            short += piece
+            if len(short) > SHORT_STRING_BYTES:
+                short = contents.take(chain([short], string))
+        add(short + b'"')
+
+
+class JsonText:
+    """JSON text that comes in blocks, to be read in turns: up to a string, and the string."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._block = b""
+        self._position = 0
+
+    def _goes_on(self) -> bool:
+        """Whether there is more of it."""
+        while self._position == len(self._block):
+            block = next(self._blocks, None)
+            if block is None:
+                return False
+            self._block, self._position = block, 0
+        return True
+
+    def _take(self, end: int) -> bytes:
+        piece = self._block[self._position : end]
+        self._position = end
+        return piece
+
+    def up_to_string(self) -> Iterator[bytes]:
+        """What comes before the next string, with the quote that opens it."""
+        while self._goes_on():
+            quote = self._block.find(b'"', self._position)
+            if quote >= 0:
+                yield self._take(quote + 1)
+                return
+            yield self._take(len(self._block))
+
+    def string(self) -> Iterator[bytes]:
+        """The characters of the string, still escaped; the quote that closes it is left out."""
+        is_escaped = False  # whether the next character follows a backslash that means it
+        while self._goes_on():
+            first = self._position + is_escaped
+            quote = self._block.find(b'"', first)
+            while quote >= 0 and self._is_escaped(quote, first):
+                quote = self._block.find(b'"', quote + 1)
+            if quote >= 0:
+                yield self._take(quote)
+                self._position += 1
+                return
+            is_escaped = self._is_escaped(len(self._block), first)
+            yield self._take(len(self._block))
+
+    def _is_escaped(self, position: int, first: int) -> bool:
+        """Whether an odd number of backslashes is before a character."""
+        start = position
+        while start > first and self._block[start - 1] == 0x5C:
+            start -= 1
+        return (position - start) % 2 == 1
+
+
+def _json_text(string: Iterator[bytes]) -> Iterator[bytes]:
+    """Unescape what JsonText.string gives; of what is not ASCII only that it is wrong."""
+    rest = b""
+    for piece in string:
+        text = rest + piece
+        cut = text.find(b"\\", max(0, len(text) - 5))  # no escape is cut; \\uXXXX is the longest
+        cut = len(text) if cut < 0 else cut
+        rest = text[cut:]
+        yield _unescape_json(text[:cut])
+    yield _unescape_json(rest)
+
+
+def _unescape_json(text: bytes) -> bytes:
+    if b"\\" not in text:
+        return text
+    if b"\\\\" in text:
+        return b"\\"  # enough for the decoder to refuse it
+    text = text.replace(b"\\n", b"").replace(b"\\r", b"")
+    if b"\\" not in text:
+        return text
     try:
-        return msgspec.json.decode(b'"%b"' % block, type=str).encode("utf-8", "replace")
+        return msgspec.json.decode(b'"%b"' % text, type=str).encode("utf-8", "replace")
     except (msgspec.DecodeError, UnicodeDecodeError):  # no ASCII, so no base64
         return b"\\"
 
@@ -208,15 +228,15 @@ class StudentRow(msgspec.Struct):
     email: str
 
 
-def decode_students(field: bytes | None) -> list[Person]:
+def decode_students(text: bytes | None) -> list[Person]:
     """The people that the field `students` holds.
 
     Raises:
         InvalidRequest: nobody, no JSON, or not a list of complete rows.
     """
-    if not field:
+    if not text:
         raise InvalidRequest("Please supply students")
-    rows = decode_json(field, object, "Students cannot be JSON decoded")
+    rows = decode_json(text, object, "Students cannot be JSON decoded")
     if rows == []:
         raise InvalidRequest("Please supply students")
     try:

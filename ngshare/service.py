@@ -20,6 +20,7 @@ from ngshare.database.engine import Database
 from ngshare.database.upgrade import UpgradeError, open_database
 from ngshare.errors import HubUnavailable
 from ngshare.handlers import make_routes
+from ngshare.handlers.batches import Batches
 from ngshare.handlers.directories import make_cache
 from ngshare.handlers.logs import JupyterHubFilter, log_finished_call
 from ngshare.handlers.pages import NotFoundHandler, StaticHandler
@@ -96,6 +97,7 @@ def make_application(
         max_upload_bytes=options.max_upload_bytes,
         limits=Limits(**{name: getattr(options, name) for name in Limits.__dataclass_fields__}),
         encoded_contents=make_cache(),
+        batches=Batches(database.readers),
         static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
         calls=set(),
         stopping=asyncio.Event(),

@@ -27,6 +27,7 @@ from ngshare.errors import (
     TooLarge,
     Unauthenticated,
 )
+from ngshare.handlers.batches import Batches
 from ngshare.handlers.bodies import MEMORY_BYTES, Body, Field
 from ngshare.handlers.login import Login
 from ngshare.handlers.logs import CLIENT_GONE, log_call, log_failure
@@ -246,7 +247,20 @@ class BaseHandler(Login):
     async def read(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Await function(connection, ...) in a thread and a transaction that changes nothing."""
+        """Await function(connection, ...) in a thread and a transaction that changes nothing.
+
+        Short reads of SQLite share a thread, so what takes long is for read_long. PostgreSQL's
+        spend their time waiting for the answer, and are better off side by side.
+        """
+        if not self.database.is_sqlite:
+            return await self.read_long(function, *args, **kwargs)
+        batches: Batches = self.settings["batches"]
+        return await batches.run(lambda: self.database.read(function, *args, **kwargs))
+
+    async def read_long(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The same for what takes longer than a few milliseconds, in a thread of its own."""
         return await self._work(
             self.database.readers, lambda: self.database.read(function, *args, **kwargs)
         )

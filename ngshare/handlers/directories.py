@@ -69,7 +69,7 @@ class DirectoryHandler(BaseHandler):
         encoded = {file.digest: cache.get(file.digest) for file in batch}
         missing = [digest for digest, content in encoded.items() if content is None]
         if missing:
-            loaded = await self.read(_load_encoded, missing)
+            loaded = await self.read_long(_load_encoded, missing)
             encoded.update(loaded)
             cache.update(loaded)
         for number, file in enumerate(batch):
@@ -83,7 +83,7 @@ class DirectoryHandler(BaseHandler):
         digest = hashlib.sha256()
         rest = b""
         for seq in range(-(-file.size // blobs.CHUNK_BYTES)):
-            text, rest = await self.read(_load_lines, file.digest, seq, rest, digest)
+            text, rest = await self.read_long(_load_lines, file.digest, seq, rest, digest)
             self.write(text)
             await self.flush()
         if digest.digest() != file.digest:

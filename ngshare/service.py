@@ -22,6 +22,8 @@ from ngshare.errors import HubUnavailable
 from ngshare.handlers import make_routes
 from ngshare.handlers.logs import JupyterHubFilter, log_finished_call
 from ngshare.handlers.pages import NotFoundHandler, StaticHandler
+from ngshare.metrics import Metrics
+from ngshare.readiness import Readiness
 
 if TYPE_CHECKING:
     from ngshare.app import NgShare
@@ -81,6 +83,8 @@ def make_application(
     """The Tornado application, without a socket."""
     token = getattr(authenticator, "api_token", "") or os.urandom(16).hex()
     static = files("ngshare") / "static"
+    calls: set[Any] = set()
+    hub_metrics = getattr(authenticator, "metrics", None)
     return WebApplication(
         make_routes(prefix),
         default_handler_class=NotFoundHandler,
@@ -93,7 +97,10 @@ def make_application(
         debug_mode=options.debug,
         max_upload_bytes=options.max_upload_bytes,
         static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
-        calls=set(),
+        calls=calls,
+        metrics=Metrics(database, calls.__len__, hub_metrics),
+        metrics_token=options.metrics_token,
+        readiness=Readiness(database),
         stopping=asyncio.Event(),
     )
 
@@ -104,8 +111,9 @@ def resolve_prefix(options: NgShare) -> str:
         prefix = "/api/" if options.stand_alone else _environment("SERVICE_PREFIX")
     if not (prefix.startswith("/") and prefix.endswith("/")):
         raise StartError(f"The prefix {prefix} must begin and end with a slash")
-    if prefix.startswith("/healthz/"):
-        raise StartError("The prefix must not begin with /healthz/, where the health check is")
+    for name in ("healthz", "readyz"):
+        if prefix.startswith(f"/{name}/"):
+            raise StartError(f"The prefix must not begin with /{name}/, where the probes look")
     return prefix
 
 

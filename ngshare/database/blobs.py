@@ -14,7 +14,7 @@ import zstandard
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from ngshare.database.engine import insert
+from ngshare.database.engine import count, insert
 from ngshare.database.models import Blob, BlobChunk, SnapshotFile
 
 CHUNK_BYTES = 1 << 20
@@ -108,6 +108,8 @@ def put(session: Session, blobs: Iterable[PackedBlob]) -> None:
         # chunks, and the other has waited for that commit.
         statement = insert(session, Blob).values(rows).on_conflict_do_nothing()
         ours = set(session.scalars(statement.returning(Blob.digest)))
+        for column, name in (("size", "new_bytes"), ("stored_size", "stored_bytes")):
+            count(session, name, sum(row[column] for row in rows if row["digest"] in ours))
         chunks = [
             {"digest": blob.digest, "seq": seq, "data": data}
             for blob in missing

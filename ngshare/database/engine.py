@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -16,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import QueuePool
 
 from ngshare.database.models import Base
 from ngshare.errors import DatabaseUnavailable
@@ -60,8 +63,10 @@ def normalize_url(url: str) -> URL:
     return parsed
 
 
-def make_engine(url: str, pool_size: int = READERS + 1) -> Engine:
+def make_engine(url: str, pool_size: int = READERS + 2) -> Engine:
     """An engine whose connections have foreign keys and durable commits switched on.
+
+    Its pool has one for each thread: the readers, a writer, and the one that asks for readiness.
 
     Raises:
         ValueError: see normalize_url; or the folder of an SQLite file does not exist.
@@ -114,6 +119,35 @@ def insert(session: Session, model: type[Base]) -> Any:
     return dialect.insert(model.__table__)
 
 
+def count(session: Session, name: str, amount: int) -> None:
+    """Add to one of Database.counts, if the transaction is committed."""
+    session.info[name] = session.info.get(name, 0) + amount
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads that know how much they have to do.
+
+    Attributes:
+        size: how many threads there are at most.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        super().__init__(size, name)
+        self.size = size
+        self._pending: set[Future[Any]] = set()
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:  # type: ignore[override]
+        future = super().submit(*args, **kwargs)
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
+
+    @property
+    def pending(self) -> int:
+        """How much is being done or waits to be."""
+        return len(self._pending)
+
+
 class Database:
     """Runs functions of a session in transactions, and owns the threads that do so.
 
@@ -128,8 +162,10 @@ class Database:
         one_moment = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._read_sessions = sessionmaker(engine.execution_options(**one_moment))
         self._write_sessions = sessionmaker(engine.execution_options(writes=True))
-        self.readers = ThreadPoolExecutor(READERS, "ngshare-reader")
-        self.writers = ThreadPoolExecutor(1, "ngshare-writer") if self.is_sqlite else self.readers
+        self.readers = Threads(READERS, "ngshare-reader")
+        self.writers = Threads(1, "ngshare-writer") if self.is_sqlite else self.readers
+        self._counts: Counter[str] = Counter()
+        self._counts_lock = threading.Lock()
 
     def read(
         self, function: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
@@ -166,9 +202,12 @@ class Database:
                         session.flush()
                         committing = True
                         session.commit()
+                        if session.info:
+                            self._count(session.info)
                 return result
             except DBAPIError as error:
                 if attempt < TRIES and _may_repeat(error, committing):
+                    self._count({"repeated": 1})
                     time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))
                     continue
                 if error.connection_invalidated or _is_unreachable(error):
@@ -179,6 +218,24 @@ class Database:
                     ) from error
                 raise
         raise AssertionError("unreachable")
+
+    def _count(self, amounts: dict[Any, Any]) -> None:
+        with self._counts_lock:
+            self._counts.update(amounts)
+
+    def counts(self) -> Counter[str]:
+        """What this process did since its start: `repeated` transactions, and bytes of contents.
+
+        The bytes are those `offered` in all directories, the `new` ones among them, and what
+        was `stored` for these after compression (`offered_bytes` and so on).
+        """
+        with self._counts_lock:
+            return self._counts.copy()
+
+    def connections_in_use(self) -> int:
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout()
 
     def close(self) -> None:
         """Wait for what runs, then close every connection."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from ngshare import wire
 from ngshare.database import blobs
 from ngshare.database.blobs import PackedBlob
-from ngshare.database.engine import insert
+from ngshare.database.engine import count, insert
 from ngshare.database.models import (
     Blob,
     Feedback,
@@ -55,6 +55,7 @@ def pack(files: Mapping[str, PackedBlob]) -> PackedSnapshot:
 
 def put(session: Session, packed: PackedSnapshot) -> int:
     """Store a directory, or find the equal one that is there; its primary key."""
+    count(session, "offered_bytes", sum(blob.size for blob in packed.files.values()))
     known = session.scalar(select(Snapshot.pk).where(Snapshot.digest == packed.digest))
     if known is not None:
         return known

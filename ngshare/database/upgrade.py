@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from ngshare.database.engine import Database, make_engine
 
@@ -42,6 +43,16 @@ def head_revision() -> str:
 def current_revision(connection: Connection) -> str | None:
     """The revision that the database has; None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def stored_revision(session: Session) -> str | None:
+    """The same, in a transaction of Database.read."""
+    return current_revision(session.connection())
+
+
+def is_there(database: Database) -> bool:
+    """False if the file of SQLite was removed, which those who have it open don't notice."""
+    return not database.is_sqlite or Path(str(database.engine.url.database)).exists()
 
 
 def open_database(url: str, may_upgrade: bool) -> Database:

@@ -101,9 +101,9 @@ class HubAuthenticator(HubOAuth):
         key = hashlib.sha256(f"{session_id}:{token}".encode()).hexdigest()
         if use_cache:
             with suppress(KeyError):  # also if it expires just now
-                model = self._known[key]
+                known = self._known[key]
                 self.metrics.cache_hits.inc()
-                return model
+                return known
             if key in self._unknown:
                 self.metrics.cache_hits.inc()
                 return None

@@ -136,7 +136,7 @@ class Threads(ThreadPoolExecutor):
         self.size = size
         self._pending: set[Future[Any]] = set()
 
-    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:  # type: ignore[override]
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
         future = super().submit(*args, **kwargs)
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)

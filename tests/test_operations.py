@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import requests
 
 from ngshare.database.engine import Database
+from ngshare.log_format import JsonFormatter
 from tests.api import Api
 from tests.postgres import PostgreSQL
 from tests.test_app import headers, hub_variables, managed, wait_for  # noqa: F401, a fixture
@@ -119,7 +121,7 @@ def test_every_line_of_the_json_log_is_an_object_without_secrets(
     hub_variables: dict[str, str],  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    with managed(hub_variables, tmp_path, "--log-json", "--debug") as service:
+    with managed(hub_variables, tmp_path, "--log-json") as service:
         kevin = {**headers("kevin"), "X-Evil": "x"}
         url = service.url + "course/a%0Ab?token=secret-in-url"
         request_id = requests.delete(url, headers=kevin, timeout=5).headers["X-Request-Id"]
@@ -140,10 +142,6 @@ def test_every_line_of_the_json_log_is_an_object_without_secrets(
 
 
 def test_a_json_record_is_one_line_whatever_is_in_it() -> None:
-    import logging
-
-    from ngshare.log_format import JsonFormatter
-
     try:
         raise ValueError("first\nsecond\u2028third\udc80")
     except ValueError as error:

@@ -41,6 +41,7 @@ setup(
         "jupyterhub>=5.0.0",
         "msgspec>=0.19.0",
         "multipart>=1.2.0",
+        "prometheus_client>=0.21.0",
         "pybase64>=1.4.0",
         "SQLAlchemy>=2.0.36",
         "tornado>=6.5.0",

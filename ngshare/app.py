@@ -11,9 +11,8 @@ from traitlets import Bool, Float, Integer, List, Unicode, default
 from traitlets.config import Application, catch_config_error
 
 from ngshare import __version__
+from ngshare.log_format import PLAIN, JsonFormatter
 from ngshare.service import StartError, serve
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class CommaList(List):
@@ -194,6 +193,18 @@ class NgShare(Application):
         help="""How long to wait, when told to stop, for calls that are being worked on.""",
     ).tag(config=True)
 
+    metrics_token = Unicode(
+        help="""A secret that Prometheus may show (`Authorization: Bearer SECRET`) to read
+        metrics, as admins and direct calls from this machine may without it. Taken from the
+        environment variable NGSHARE_METRICS_TOKEN if not given, which is better than the command
+        line: that can be read by everybody on the machine.""",
+    ).tag(config=True)
+
+    log_json = Bool(
+        False,
+        help="""Write every line of the log as one JSON object, for programs that collect logs.""",
+    ).tag(config=True)
+
     config_file = Unicode("ngshare_config.py", help="The configuration file to read.").tag(
         config=True
     )
@@ -201,6 +212,10 @@ class NgShare(Application):
     generate_config = Bool(
         False, help="Write a configuration file with every option, and exit."
     ).tag(config=True)
+
+    @default("metrics_token")
+    def _metrics_token(self) -> str:
+        return os.environ.get("NGSHARE_METRICS_TOKEN", "").strip()
 
     @default("log_level")
     def _log_level(self) -> int:
@@ -242,6 +257,10 @@ class NgShare(Application):
             {"NgShare": {"require_scope": True}},
             "Accept only tokens with the scope to access this service.",
         ),
+        "log-json": (
+            {"NgShare": {"log_json": True}},
+            "Write every line of the log as one JSON object.",
+        ),
         "generate-config": (
             {"NgShare": {"generate_config": True}},
             "Write a configuration file with every option, and exit.",
@@ -279,7 +298,9 @@ class NgShare(Application):
             asyncio.run(serve(self))
 
     def set_up_logging(self) -> None:
-        logging.basicConfig(level=self.log_level, format=LOG_FORMAT)
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonFormatter() if self.log_json else logging.Formatter(PLAIN))
+        logging.basicConfig(level=self.log_level, handlers=[handler])
         logging.getLogger("alembic").setLevel(logging.WARNING)
 
     def _write_config(self) -> None:

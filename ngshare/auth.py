@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Collection
 from contextlib import suppress
@@ -19,6 +20,7 @@ from tornado.web import HTTPError, RequestHandler
 from traitlets import Float, Integer, default
 
 from ngshare.errors import HubUnavailable, PermissionDenied
+from ngshare.metrics import HubMetrics
 from ngshare.permissions import Identity
 
 MAX_CACHED_IDENTITIES = 50_000
@@ -64,6 +66,7 @@ class HubAuthenticator(HubOAuth):
         self._unknown: TTLCache[str, None] = TTLCache(
             MAX_CACHED_IDENTITIES, min(REFUSAL_CACHE_SECONDS, self.identity_cache_seconds)
         )
+        self.metrics = HubMetrics()
         self._asking: dict[str, asyncio.Task[dict[str, Any] | None]] = {}
 
     @default("access_scopes")
@@ -98,8 +101,11 @@ class HubAuthenticator(HubOAuth):
         key = hashlib.sha256(f"{session_id}:{token}".encode()).hexdigest()
         if use_cache:
             with suppress(KeyError):  # also if it expires just now
-                return self._known[key]
+                known = self._known[key]
+                self.metrics.cache_hits.inc()
+                return known
             if key in self._unknown:
+                self.metrics.cache_hits.inc()
                 return None
         task = self._asking.get(key)
         if task is None:
@@ -113,6 +119,16 @@ class HubAuthenticator(HubOAuth):
         return model
 
     async def _ask_hub(self, token: str) -> dict[str, Any] | None:
+        started = time.perf_counter()
+        outcome = "failed"
+        try:
+            model = await self._ask_hub_in_time(token)
+            outcome = "known" if model else "unknown"
+            return model
+        finally:
+            self.metrics.calls[outcome].observe(time.perf_counter() - started)
+
+    async def _ask_hub_in_time(self, token: str) -> dict[str, Any] | None:
         question = super().user_for_token(token, use_cache=False, sync=False)
         try:
             return await asyncio.wait_for(question, self.hub_timeout_seconds)

@@ -25,6 +25,8 @@ from ngshare.handlers.directories import make_cache
 from ngshare.handlers.logs import JupyterHubFilter, log_finished_call
 from ngshare.handlers.pages import NotFoundHandler, StaticHandler
 from ngshare.limits import Limits
+from ngshare.metrics import Metrics
+from ngshare.readiness import Readiness
 
 if TYPE_CHECKING:
     from ngshare.app import NgShare
@@ -84,6 +86,8 @@ def make_application(
     """The Tornado application, without a socket."""
     token = getattr(authenticator, "api_token", "") or os.urandom(16).hex()
     static = files("ngshare") / "static"
+    calls: set[Any] = set()
+    hub_metrics = getattr(authenticator, "metrics", None)
     return WebApplication(
         make_routes(prefix),
         default_handler_class=NotFoundHandler,
@@ -99,7 +103,10 @@ def make_application(
         encoded_contents=make_cache(),
         batches=Batches(database.readers),
         static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
-        calls=set(),
+        calls=calls,
+        metrics=Metrics(database, calls.__len__, hub_metrics),
+        metrics_token=options.metrics_token,
+        readiness=Readiness(database),
         stopping=asyncio.Event(),
     )
 
@@ -110,8 +117,9 @@ def resolve_prefix(options: NgShare) -> str:
         prefix = "/api/" if options.stand_alone else _environment("SERVICE_PREFIX")
     if not (prefix.startswith("/") and prefix.endswith("/")):
         raise StartError(f"The prefix {prefix} must begin and end with a slash")
-    if prefix.startswith("/healthz/"):
-        raise StartError("The prefix must not begin with /healthz/, where the health check is")
+    for name in ("healthz", "readyz"):
+        if prefix.startswith(f"/{name}/"):
+            raise StartError(f"The prefix must not begin with /{name}/, where the probes look")
     return prefix
 
 

@@ -141,6 +141,7 @@ def test_a_missing_variable_is_one_clear_line(
         (["--prefix", "api/"], "must begin and end with a slash"),
         (["--prefix", "/api"], "must begin and end with a slash"),
         (["--prefix", "/healthz/x/"], "must not begin with /healthz/"),
+        (["--prefix", "/readyz/x/"], "must not begin with /readyz/"),
         (["--host", "0.0.0.0"], "--allow-remote allows it"),
         (["--database", "nonsense"], "is not given as a URL"),
         (["--database", "mysql://u:secret@host/db"], "can't use the database mysql"),

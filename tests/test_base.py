@@ -93,6 +93,7 @@ ALLOWED = {
     "initialize-Data6ase": "GET HEAD",
     "favicon.ico": "GET HEAD",
     "healthz": "GET HEAD",
+    "readyz": "GET HEAD",
 }
 
 

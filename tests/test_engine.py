@@ -73,7 +73,7 @@ def test_every_connection_is_durable_and_checks_foreign_keys(database: Database)
 
 
 def test_there_is_a_connection_for_every_thread_and_no_more(database: Database) -> None:
-    assert database.engine.pool.size() == READERS + 1  # type: ignore[attr-defined]
+    assert database.engine.pool.size() == READERS + 2  # type: ignore[attr-defined]
 
 
 def test_foreign_keys_are_enforced(database: Database) -> None:

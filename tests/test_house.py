@@ -14,7 +14,8 @@ import pytest
 import ngshare
 from ngshare.handlers import ONE, ROUTES, make_routes
 from ngshare.handlers.base import BaseHandler
-from ngshare.handlers.health import HealthHandler
+from ngshare.handlers.health import HealthHandler, ReadyHandler
+from ngshare.handlers.metrics import MetricsHandler
 from ngshare.handlers.pages import LoginCallbackHandler, NotFoundHandler
 from tests.api import Api
 
@@ -28,10 +29,10 @@ BELOW_DOMAIN = "permissions database wire errors"
 MAY_IMPORT = {
     "__init__": "",
     "__main__": "app",
-    "app": "service",
+    "app": "service log_format",
     "commands": "app service database",
-    "service": "handlers auth database errors limits",
-    "handlers": f"{DOMAIN} permissions database auth wire errors spool",
+    "service": "handlers auth database metrics readiness errors limits",
+    "handlers": f"{DOMAIN} permissions database auth metrics readiness wire errors spool",
     "assignments": f"limits {BELOW_DOMAIN}",
     "courses": f"assignments users {BELOW_DOMAIN}",
     "dump": BELOW_DOMAIN,
@@ -42,7 +43,10 @@ MAY_IMPORT = {
     "submissions": f"assignments limits users {BELOW_DOMAIN}",
     "users": BELOW_DOMAIN,
     "permissions": "database.models errors",
-    "auth": "permissions errors",
+    "auth": "permissions metrics errors",
+    "readiness": "database errors",
+    "metrics": "",
+    "log_format": "",
     "database": "wire errors spool",
     "migrations.env": "database.models",
     "migrations.versions": "",
@@ -55,9 +59,10 @@ MAY_IMPORT_OF_OTHERS = {
     "sqlalchemy": f"database migrations permissions {DOMAIN}",
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",
+    "prometheus_client": "metrics",
     "traitlets": "app auth commands",
 }
-STANDARD_LIBRARY_ONLY = ["__init__", "errors", "spool"]
+STANDARD_LIBRARY_ONLY = ["__init__", "errors", "log_format", "spool"]
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -152,12 +157,15 @@ def test_a_resource_has_at_most_one_kind_between_itself_and_the_base() -> None:
         assert len(kinds) <= 3, handler
 
 
-def test_the_health_check_the_logins_end_and_unknown_urls_are_all_that_is_public() -> None:
-    public = [(url, handler) for url, handler in make_routes("/p/") if handler.public]
+def test_the_probes_the_metrics_the_logins_end_and_unknown_urls_are_all_that_is_public() -> None:
+    public = [(url, handler) for url, handler, _ in make_routes("/p/") if handler.public]
     assert public == [
         ("/p/oauth_callback", LoginCallbackHandler),
         ("/p/healthz", HealthHandler),
+        ("/p/readyz", ReadyHandler),
+        ("/p/metrics", MetricsHandler),  # which asks by itself who may read
         ("/healthz", HealthHandler),
+        ("/readyz", ReadyHandler),
     ]
     assert NotFoundHandler.public
     assert not BaseHandler.public

@@ -15,7 +15,7 @@ from typing import Any
 import zstandard
 from sqlalchemy import Connection, bindparam, delete, select
 
-from ngshare.database.engine import insert
+from ngshare.database.engine import count, insert
 from ngshare.database.models import Blob, BlobChunk, SnapshotFile
 from ngshare.errors import DamagedContent
 from ngshare.spool import Span, Spool
@@ -135,6 +135,8 @@ def put(connection: Connection, blobs: Iterable[PackedBlob]) -> None:
         # chunks, and the other has waited for that commit.
         statement = insert(connection, Blob).values(rows).on_conflict_do_nothing()
         ours = set(connection.scalars(statement.returning(Blob.digest)))
+        for column, name in (("size", "new_bytes"), ("stored_size", "stored_bytes")):
+            count(connection, name, sum(row[column] for row in rows if row["digest"] in ours))
         for rows in _chunk_rows(blob for blob in missing if blob.digest in ours):
             connection.execute(insert(connection, BlobChunk), rows)
 

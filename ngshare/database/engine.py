@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.pool import QueuePool
 
 from ngshare.database.models import Base
 from ngshare.errors import DatabaseUnavailable, StorageFull
@@ -25,6 +28,7 @@ READERS = min(32, 4 * (os.cpu_count() or 1))
 TRIES = 10
 LONGEST_PAUSE_SECONDS = 0.05
 BUSY_TIMEOUT_SECONDS = 30
+COUNTS = "ngshare_counts"  # in the info of a connection
 MINIMAL_SQLITE = (3, 35)  # RETURNING
 
 # Serialization failure and deadlock: PostgreSQL has undone the transaction and asks for a
@@ -58,8 +62,10 @@ def normalize_url(url: str) -> URL:
     return parsed
 
 
-def make_engine(url: str, pool_size: int = READERS + 1) -> Engine:
+def make_engine(url: str, pool_size: int = READERS + 2) -> Engine:
     """An engine whose connections have foreign keys and durable commits switched on.
+
+    Its pool has one for each thread: the readers, a writer, and the one that asks for readiness.
 
     Raises:
         ValueError: see normalize_url; or the folder of an SQLite file does not exist.
@@ -117,6 +123,35 @@ def insert(connection: Connection, model: type[Base]) -> Any:
     return dialect.insert(model.__table__)
 
 
+def count(connection: Connection, name: str, amount: int) -> None:
+    """Add to one of Database.counts, if the transaction is committed."""
+    connection.info.setdefault(COUNTS, Counter())[name] += amount
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads that know how much they have to do.
+
+    Attributes:
+        size: how many threads there are at most.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        super().__init__(size, name)
+        self.size = size
+        self._pending: set[Future[Any]] = set()
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = super().submit(*args, **kwargs)
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
+
+    @property
+    def pending(self) -> int:
+        """How much is being done or waits to be."""
+        return len(self._pending)
+
+
 class Database:
     """Runs functions of a connection in transactions, and owns the threads that do so.
 
@@ -131,8 +166,10 @@ class Database:
         one_moment = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reading = engine.execution_options(**one_moment)
         self._writing = engine.execution_options(writes=True)
-        self.readers = ThreadPoolExecutor(READERS, "ngshare-reader")
-        self.writers = ThreadPoolExecutor(1, "ngshare-writer") if self.is_sqlite else self.readers
+        self.readers = Threads(READERS, "ngshare-reader")
+        self.writers = Threads(1, "ngshare-writer") if self.is_sqlite else self.readers
+        self._counts: Counter[str] = Counter()
+        self._counts_lock = threading.Lock()
 
     def read(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -164,10 +201,12 @@ class Database:
             committing = False
             try:
                 with engine.connect() as connection:
+                    connection.info.pop(COUNTS, None)  # of a transaction that was undone
                     result = function(connection, *args, **kwargs)
                     if commits:
                         committing = True
                         connection.commit()
+                        self._count(connection.info.pop(COUNTS, {}))
                 return result
             except DBAPIError as error:
                 if _is_full(error):
@@ -175,6 +214,7 @@ class Database:
                         "The disk of the database is full; nothing was changed"
                     ) from error
                 if attempt < TRIES and _may_repeat(error, committing):
+                    self._count({"repeated": 1})
                     time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))
                     continue
                 if error.connection_invalidated or _is_unreachable(error):
@@ -185,6 +225,24 @@ class Database:
                     ) from error
                 raise
         raise AssertionError("unreachable")
+
+    def _count(self, amounts: dict[Any, Any]) -> None:
+        with self._counts_lock:
+            self._counts.update(amounts)
+
+    def counts(self) -> Counter[str]:
+        """What this process did since its start: `repeated` transactions, and bytes of contents.
+
+        The bytes are those `offered` in all directories, the `new` ones among them, and what
+        was `stored` for these after compression (`offered_bytes` and so on).
+        """
+        with self._counts_lock:
+            return self._counts.copy()
+
+    def connections_in_use(self) -> int:
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout()
 
     def close(self) -> None:
         """Wait for what runs, then close every connection."""

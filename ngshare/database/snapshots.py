@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 from ngshare import wire
 from ngshare.database import blobs
 from ngshare.database.blobs import PackedBlob
-from ngshare.database.engine import insert
+from ngshare.database.engine import count, insert
 from ngshare.database.models import (
     Blob,
     Feedback,
@@ -54,6 +54,7 @@ def pack(files: Mapping[str, PackedBlob]) -> PackedSnapshot:
 
 def put(connection: Connection, packed: PackedSnapshot) -> int:
     """Store a directory, or find the equal one that is there; its primary key."""
+    count(connection, "offered_bytes", sum(blob.size for blob in packed.files.values()))
     known = connection.scalar(select(Snapshot.pk).where(Snapshot.digest == packed.digest))
     if known is not None:
         return known

@@ -11,7 +11,6 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 from ngshare.database.engine import Database, make_engine
 
@@ -43,11 +42,6 @@ def head_revision() -> str:
 def current_revision(connection: Connection) -> str | None:
     """The revision that the database has; None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
-
-
-def stored_revision(session: Session) -> str | None:
-    """The same, in a transaction of Database.read."""
-    return current_revision(session.connection())
 
 
 def is_there(database: Database) -> bool:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ngshare.handlers import assignments, courses, feedback, health, pages, rosters, submissions
+from ngshare.handlers import (
+    assignments,
+    courses,
+    feedback,
+    health,
+    metrics,
+    pages,
+    rosters,
+    submissions,
+)
 
 ONE = "([^/]+)"
 TWO = f"{ONE}/{ONE}"
@@ -31,10 +40,21 @@ ROUTES: list[tuple[str, Any]] = [
     ("initialize-Data6ase", pages.DatabaseHandler),
     ("oauth_callback", pages.LoginCallbackHandler),
     ("healthz", health.HealthHandler),
+    ("readyz", health.ReadyHandler),
+    ("metrics", metrics.MetricsHandler),
 ]
 
 
-def make_routes(prefix: str) -> list[tuple[str, Any]]:
+def route_name(pattern: str) -> str:
+    """What logs and metrics call a route, for example `/course/*`."""
+    return "/" + re.sub(r"[\\()]", "", pattern.replace(ONE, "*"))
+
+
+def make_routes(prefix: str) -> list[tuple[str, Any, dict[str, str]]]:
     """Tornado's rules for a service that lives under prefix, for example `/services/ngshare/`."""
-    routes = [(re.escape(prefix) + pattern, handler) for pattern, handler in ROUTES]
-    return [*routes, ("/healthz", health.HealthHandler)]
+    routes = [(prefix, pattern, handler) for pattern, handler in ROUTES]
+    routes += [("/", "healthz", health.HealthHandler), ("/", "readyz", health.ReadyHandler)]
+    return [
+        (re.escape(start) + pattern, handler, {"route": route_name(pattern)})
+        for start, pattern, handler in routes
+    ]

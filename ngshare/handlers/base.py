@@ -57,7 +57,8 @@ class BaseHandler(Login):
     public = False
     long_bodies = False  # whether what is posted may be as long as max_upload_bytes
 
-    def initialize(self) -> None:
+    def initialize(self, route: str = "unknown") -> None:
+        self.route = route
         self.body = Body()
         self.started = time.perf_counter()
         self.sent_bytes = 0

@@ -43,6 +43,7 @@ class SubmitHandler(DirectoryHandler):
         await self.read(submissions.require_submitter, *where)
         directory = await self.decode_directory()
         at = await self.transact(submissions.submit, *where, directory, self.settings["limits"])
+        self.settings["metrics"].submissions.inc()
         self.answer(timestamp=wire.format_timestamp(at))
 
 

@@ -40,6 +40,7 @@ setup(
         "Jinja2>=3.1.4",
         "jupyterhub>=5.0.0",
         "msgspec>=0.19.0",
+        "rich>=13.7.0",
         "SQLAlchemy>=2.0.36",
         "tornado>=6.5.0",
         "traitlets>=5.14.0",

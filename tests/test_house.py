@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "__init__": "",
     "__main__": "app",
     "app": "service",
-    "commands": "app service database",
+    "commands": "app service database errors",
     "service": "handlers auth database errors",
     "handlers": f"{DOMAIN} permissions database auth wire errors",
     "assignments": BELOW_DOMAIN,
@@ -54,6 +54,7 @@ MAY_IMPORT_OF_OTHERS = {
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",
     "traitlets": "app auth commands",
+    "rich": "commands",
 }
 STANDARD_LIBRARY_ONLY = ["__init__", "errors", "wire"]
 

@@ -1,0 +1,410 @@
+"""Garbage: what nothing refers to goes, in time, and nothing else ever does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import Connection, select, text, update
+
+from ngshare import service
+from ngshare.app import NgShare
+from ngshare.database import blobs, garbage, integrity, snapshots
+from ngshare.database.engine import Database, make_engine
+from ngshare.database.garbage import Removed
+from ngshare.database.models import Assignment, Blob, Release, Snapshot
+from tests.api import Api, at_once, encode
+from tests.tables import pack_directory, read_tables
+from tests.test_app import run
+from tests.test_races import MANY_MEGABYTES, download_while
+
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+HOUR = 3600
+
+
+def collect(database: Database, grace_seconds: float = HOUR) -> Removed:
+    return sum(garbage.collect(database, grace_seconds), Removed())
+
+
+def put_blobs(database: Database, *contents: bytes) -> None:
+    database.write(blobs.put, [blobs.pack(content) for content in contents])
+
+
+def marks(database: Database) -> list[datetime | None]:
+    """The unused_since of all blobs."""
+    return database.read(lambda c: list(c.scalars(select(Blob.unused_since))))
+
+
+def age(database: Database, seconds: float) -> None:
+    """Let all marks be older than they are."""
+
+    def write(connection: Connection) -> None:
+        for row in connection.execute(select(Blob).where(Blob.unused_since.is_not(None))).all():
+            older = row.unused_since - timedelta(seconds=seconds)
+            blob = update(Blob).where(Blob.digest == row.digest)
+            connection.execute(blob.values(unused_since=older))
+
+    database.write(write)
+
+
+def give_feedback(course: Api, timestamp: str, files: dict[str, bytes]) -> None:
+    path = "feedback/course1/challenge/lawrence"
+    course.user("kevin").ok("POST", path, timestamp=timestamp, files=encode(files))
+
+
+def test_replaced_feedback_goes_at_once_and_its_bytes_after_the_grace(
+    course: Api, database: Database
+) -> None:
+    timestamp = course.user("lawrence").submit("course1", "challenge", {"a": b"1"})
+    give_feedback(course, timestamp, {"old": b"old", "both": b"both"})
+    give_feedback(course, timestamp, {"new": b"new", "both": b"both"})
+    assert collect(database) == Removed(snapshots=1)
+    assert len(read_tables(database)["blobs"]) == 5
+    age(database, HOUR - 10)
+    assert collect(database) == Removed()
+    age(database, 20)
+    assert collect(database) == Removed(blobs=1, stored_bytes=3)
+    tables = read_tables(database)
+    assert (len(tables["blobs"]), len(tables["blob_chunks"])) == (4, 4)
+    feedback = course.user("lawrence").files(
+        "feedback/course1/challenge/lawrence", timestamp=timestamp
+    )
+    assert feedback == {"new": b"new", "both": b"both"}
+
+
+def test_bytes_that_are_yet_to_be_referred_to_are_marked_first_whatever_the_grace(
+    database: Database,
+) -> None:
+    put_blobs(database, b"just uploaded")
+    before = datetime.now(timezone.utc)
+    assert collect(database, 0) == Removed()
+    [mark] = marks(database)
+    assert mark
+    assert before <= mark <= datetime.now(timezone.utc)
+    assert collect(database, 0) == Removed(blobs=1, stored_bytes=13)
+    assert marks(database) == []
+
+
+def test_a_mark_does_not_grow_younger_from_run_to_run(database: Database) -> None:
+    put_blobs(database, b"1")
+    collect(database)
+    first = marks(database)
+    collect(database)
+    assert marks(database) == first
+
+
+def test_bytes_that_are_uploaded_again_have_the_whole_grace_again(database: Database) -> None:
+    put_blobs(database, b"1")
+    collect(database)
+    age(database, 2 * HOUR)
+    put_blobs(database, b"1")
+    assert marks(database) == [None]
+    assert collect(database) == Removed()
+    assert len(marks(database)) == 1
+
+
+def test_bytes_that_are_used_again_lose_their_mark(course: Api, database: Database) -> None:
+    """Also if the previous release, which knows of no marks, referred to them."""
+    database.write(
+        lambda c: c.execute(update(Blob).values(unused_since=datetime.now(timezone.utc)))
+    )
+    age(database, 2 * HOUR)
+    assert collect(database) == Removed()
+    assert marks(database) == [None]
+
+
+def test_bytes_in_use_until_now_have_the_whole_grace_in_spite_of_an_old_mark(
+    database: Database,
+) -> None:
+    database.write(snapshots.put, pack_directory([("a", b"1")]))
+    database.write(
+        lambda c: c.execute(update(Blob).values(unused_since=datetime.now(timezone.utc)))
+    )
+    age(database, 2 * HOUR)
+    assert collect(database) == Removed(snapshots=1)
+    assert collect(database) == Removed()
+    assert len(marks(database)) == 1
+
+
+def test_a_slow_reader_gets_replaced_feedback_whole_while_garbage_is_collected(
+    course: Api, database: Database
+) -> None:
+    timestamp = course.user("lawrence").submit("course1", "challenge", {"a": b"1"})
+    give_feedback(course, timestamp, MANY_MEGABYTES)
+
+    def replace_and_collect() -> None:
+        give_feedback(course, timestamp, {"new": b"2"})
+        assert collect(database).snapshots == 1
+        collect(database)
+
+    path = "feedback/course1/challenge/lawrence?timestamp="
+    answer = download_while(course, "lawrence", path, replace_and_collect)
+    assert len(answer["files"]) == len(MANY_MEGABYTES)
+
+
+def test_much_garbage_goes_in_many_short_transactions(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(connection: Connection) -> None:
+        for number in range(700):
+            snapshots.put(connection, pack_directory([("a", b"%d" % number)]))
+
+    database.write(fill)
+    steps = [step.snapshots for step in garbage.collect(database, 0) if step.snapshots]
+    assert steps == [300, 300, 100]
+    assert len(marks(database)) == 700
+    monkeypatch.setattr(garbage, "BYTES_AT_ONCE", 200)
+    steps = [step.stored_bytes for step in garbage.collect(database, 0)]
+    assert sum(steps) == 10 + 90 * 2 + 600 * 3
+    assert max(steps) <= 200 + 2
+    assert marks(database) == []
+
+
+# ---- several at once ----
+
+
+def test_replicas_that_collect_at_once_remove_everything_once(
+    database: Database, database_url: str
+) -> None:
+    def fill(connection: Connection) -> None:
+        for number in range(500):
+            snapshots.put(connection, pack_directory([("a", b"%04d" % number)]))
+
+    database.write(fill)
+    others = [Database(make_engine(database_url)) for _ in range(3)]
+    results = [step for _ in range(3) for step in at_once(lambda other: collect(other, 0), others)]
+    for other in others:
+        other.close()
+    assert sum(results, Removed()) == Removed(500, 500, 2000)
+    assert not any(read_tables(database).values())
+
+
+@on_postgresql
+def test_who_refers_to_a_content_that_is_just_removed_stores_it_anew(
+    database: Database,
+) -> None:
+    put_blobs(database, b"wanted again")
+    collect(database)
+    digest = blobs.pack(b"wanted again").digest
+    removed, may_commit = threading.Event(), threading.Event()
+
+    def remove(connection: Connection) -> None:
+        now = datetime.now(timezone.utc)
+        assert garbage._sweep(connection, [digest], now).blobs == 1
+        removed.set()
+        assert may_commit.wait(10)
+
+    remover = database.writers.submit(database.write, remove)
+    assert removed.wait(10)
+    uploader = database.writers.submit(put_blobs, database, b"wanted again")
+    wait([uploader], timeout=0.2)
+    assert not uploader.done()
+    may_commit.set()
+    remover.result(10)
+    uploader.result(10)
+    assert database.read(blobs.load, [digest]) == {digest: b"wanted again"}
+    assert marks(database) == [None]
+
+
+@on_postgresql
+def test_what_somebody_is_just_referring_to_is_left_alone_without_waiting(
+    course: Api, database: Database
+) -> None:
+    put_blobs(database, b"shared")
+    collect(database)
+    database.write(snapshots.put, pack_directory([("a", b"old")]))
+
+    def use(connection: Connection) -> None:
+        new = snapshots.put(connection, pack_directory([("b", b"shared")]))
+        pk = connection.scalars(select(Assignment.pk)).one()
+        row = {"assignment_pk": pk, "at": datetime.now(timezone.utc), "by": "kevin"}
+        for version, snapshot_pk in enumerate([snapshot_of(connection, b"old"), new], start=2):
+            values = {**row, "version": version, "snapshot_pk": snapshot_pk}
+            connection.execute(Release.__table__.insert().values(values))
+        stored.set()
+        assert may_commit.wait(10)
+
+    stored, may_commit = threading.Event(), threading.Event()
+    user = database.writers.submit(database.write, use)
+    assert stored.wait(10)
+    assert collect(database, 0) == collect(database, 0) == Removed()
+    assert not user.done()
+    may_commit.set()
+    user.result(10)
+    assert list(integrity.check(database, lambda _: None)) == []
+
+
+def snapshot_of(connection: Connection, content: bytes) -> int:
+    packed = pack_directory([("a", content)])
+    return connection.scalars(select(Snapshot.pk).where(Snapshot.digest == packed.digest)).one()
+
+
+COLLECTOR = """
+import sys
+from ngshare.database import garbage
+from ngshare.database.engine import Database, make_engine
+database = Database(make_engine(sys.argv[1]))
+while sys.stdin.readline() == "collect\\n":
+    print(sum(garbage.collect(database, 0), garbage.Removed()).blobs, flush=True)
+database.close()
+"""
+
+
+class CollectorProcess:
+    """Collects with grace 0 as often as it is told, in a process of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", COLLECTOR, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def collect(self) -> int:
+        """Once; how many blobs it has removed."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write("collect\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def close(self) -> None:
+        _, complaints = self.process.communicate(timeout=60)
+        assert (self.process.returncode, complaints) == (0, "")
+
+
+def test_a_storm_of_equal_submissions_loses_nothing_while_garbage_is_collected(
+    course: Api, database: Database, database_url: str
+) -> None:
+    """Everybody submits what was replaced as feedback a moment ago, and so is being removed."""
+    timestamp = course.user("lawrence").submit("course1", "challenge", {"a": b"first"})
+    students = [f"student{number}" for number in range(4)]
+    for name in students:
+        root = course.user("root")
+        root.ok("POST", f"student/course1/{name}", first_name="", last_name="", email="")
+    current, ended = [0], threading.Event()
+    process = CollectorProcess(database_url)
+
+    def directory(number: int, name: str) -> dict[str, bytes]:
+        files = {"a": b"a%d" % number, "long": b"%d" % number * 1000}
+        # Half of them are equal as a whole, the others have equal files.
+        return files if name < "student2" else {**files, "name": name.encode()}
+
+    def submit(name: str) -> dict[str, dict[str, bytes]]:
+        receipts, dice = {}, random.Random(name)
+        while not ended.is_set():
+            time.sleep(dice.uniform(0, 0.03))
+            files = directory(current[0] - dice.choice([1, 1, 2]), name)
+            receipts[course.user(name).submit("course1", "challenge", files)] = files
+        return receipts
+
+    def replace() -> None:
+        while not ended.is_set():
+            current[0] += 1
+            give_feedback(course, timestamp, directory(current[0], ""))
+
+    def repeat(collect_again: Callable[[], int]) -> int:
+        blobs_removed = 0
+        while not ended.is_set():
+            blobs_removed += collect_again()
+        return blobs_removed
+
+    with ThreadPoolExecutor(8) as threads:
+        receipts = {name: threads.submit(submit, name) for name in students}
+        replacing = threads.submit(replace)
+        collecting = threads.submit(repeat, lambda: collect(database, 0).blobs)
+        beside = threads.submit(repeat, process.collect)
+        checking = threads.submit(lambda: list(integrity.check(database, lambda _: None)))
+        time.sleep(3)
+        ended.set()
+    process.close()
+    replacing.result()
+    removed = collecting.result() + beside.result()
+    assert removed > 5
+    assert checking.result() == []
+    assert current[0] > 20
+    for name, files_by_time in receipts.items():
+        assert len(files_by_time.result()) > 10
+        for at, files in files_by_time.result().items():
+            path = f"submission/course1/challenge/{name}"
+            assert course.user("kevin").files(path, timestamp=at) == files
+    assert list(integrity.check(database, lambda _: None)) == []
+    collect(database, 0)
+    collect(database, 0)
+    assert database.read(integrity.survey).unused_blobs == 0
+
+
+# ---- by the command, and by the service ----
+
+
+def test_the_command_says_what_it_removed_and_what_waits(
+    database: Database, database_url: str
+) -> None:
+    database.write(snapshots.put, pack_directory([("a", b"12345")]))
+    at_once_removed = run("collect-garbage", "--database", database_url)
+    assert at_once_removed.returncode == 0
+    assert at_once_removed.stdout == (
+        "Removed 1 directories and 0 contents (0 bytes) that nothing referred to\n"
+        "1 contents are unused, and go when they have been so for 3600 seconds and this is run "
+        "again\n"
+    )
+    grace = "--NgShare.garbage_grace_seconds=0"
+    later = run("collect-garbage", "--database", database_url, grace)
+    assert (
+        later.stdout == "Removed 0 directories and 1 contents (5 bytes) that nothing referred to\n"
+    )
+
+
+async def run_schedule(database: Database, until: Callable[[], bool], hours: float) -> None:
+    """Run the service's schedule in some replicas until something is so, then stop it."""
+    stopping = asyncio.Event()
+    options = NgShare(garbage_interval_hours=hours, garbage_grace_seconds=0)
+    tasks = [
+        asyncio.create_task(service.collect_garbage(options, database, stopping)) for _ in range(3)
+    ]
+    deadline = time.monotonic() + 20
+    while not until():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    stopping.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 10)
+
+
+def test_the_service_collects_on_a_schedule_and_goes_on_after_errors(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ngshare")
+    database.write(snapshots.put, pack_directory([("a", b"12345")]))
+
+    def rename(old: str, new: str) -> None:
+        database.write(lambda c: c.execute(text(f"ALTER TABLE {old} RENAME TO {new}")))
+
+    def failed_then_removed() -> bool:
+        if renamed and "Not all garbage was removed" in caplog.text:
+            rename("elsewhere", "snapshot_files")
+            renamed.clear()
+        return not renamed and "1 contents (5 bytes)" in caplog.text
+
+    rename("snapshot_files", "elsewhere")
+    renamed = [True]
+    asyncio.run(run_schedule(database, failed_then_removed, hours=0.2 / HOUR))
+    assert not any(read_tables(database).values())
+
+
+def test_an_interval_of_zero_switches_the_schedule_off(database: Database) -> None:
+    database.write(snapshots.put, pack_directory([("a", b"12345")]))
+    options = NgShare(garbage_interval_hours=0)
+    asyncio.run(service.collect_garbage(options, database, asyncio.Event()))
+    assert len(read_tables(database)["snapshots"]) == 1

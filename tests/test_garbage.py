@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select, text, update
@@ -24,7 +25,7 @@ from ngshare.database.garbage import Removed
 from ngshare.database.models import Assignment, Blob, Release, Snapshot
 from tests.api import Api, at_once, encode
 from tests.tables import pack_directory, read_tables
-from tests.test_app import run
+from tests.test_app import Service, environment, free_port, run, wait_for
 from tests.test_races import MANY_MEGABYTES, download_while
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -401,6 +402,27 @@ def test_the_service_collects_on_a_schedule_and_goes_on_after_errors(
     renamed = [True]
     asyncio.run(run_schedule(database, failed_then_removed, hours=0.2 / HOUR))
     assert not any(read_tables(database).values())
+
+
+def test_a_running_service_collects_and_can_be_stopped_meanwhile(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    for number in range(5):
+        put_blobs(database, b"%d" % number)
+    collect(database)
+    age(database, 2 * HOUR)
+    port = str(free_port())
+    running = Service(
+        f"http://127.0.0.1:{port}/api/",
+        tmp_path / "log",
+        *("--vngshare", "--port", port, "--database", database_url),
+        f"--NgShare.garbage_interval_hours={0.01 / HOUR}",
+        env=environment(),
+    )
+    wait_for(running.log, "Removed 0 directories and 5 contents (5 bytes) that nothing referred to")
+    assert running.stop() == 0
+    assert "Traceback" not in running.log.read_text()
+    assert marks(database) == []
 
 
 def test_an_interval_of_zero_switches_the_schedule_off(database: Database) -> None:

@@ -87,7 +87,10 @@ def _copy(source: Path, name: str) -> None:
 
 def _inspect(name: str) -> dict[str, int]:
     with closing(sqlite3.connect(name)) as copy:
-        [(verdict,), *_] = copy.execute("PRAGMA quick_check").fetchall()
+        try:
+            verdict = copy.execute("PRAGMA quick_check").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            verdict = str(error)
         if verdict != "ok":
             raise BackupError(
                 f"The copy is damaged, and so surely is the database ({verdict}): "

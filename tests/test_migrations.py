@@ -157,6 +157,24 @@ def test_downgrade_removes_every_table_and_upgrade_brings_them_back(empty: Engin
     check(empty)
 
 
+def test_marks_of_unused_blobs_come_while_the_previous_release_goes_on(empty: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", "ngshare:migrations")
+    with empty.execution_options(writes=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    insert = (  # as the previous release does
+        "INSERT INTO blobs (digest, size, checksum, encoding, stored_size)"
+        " VALUES ('{}', 1, 'x', 'identity', 1)"
+    )
+    execute(empty, insert.format("before"))
+    upgrade(empty)
+    execute(empty, insert.format("after"))
+    with empty.connect() as connection:
+        rows = connection.execute(text("SELECT unused_since FROM blobs")).all()
+    assert [row.unused_since for row in rows] == [None, None]
+
+
 def test_a_failing_upgrade_leaves_the_database_as_it_was(empty: Engine) -> None:
     execute(empty, "CREATE TABLE feedback (note TEXT)")  # what the migration makes last
     with pytest.raises(Exception, match="feedback"):

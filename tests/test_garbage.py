@@ -428,5 +428,10 @@ def test_a_running_service_collects_and_can_be_stopped_meanwhile(
 def test_an_interval_of_zero_switches_the_schedule_off(database: Database) -> None:
     database.write(snapshots.put, pack_directory([("a", b"12345")]))
     options = NgShare(garbage_interval_hours=0)
-    asyncio.run(service.collect_garbage(options, database, asyncio.Event()))
+
+    async def run_to_its_end() -> None:
+        schedule = service.collect_garbage(options, database, asyncio.Event())
+        await asyncio.wait_for(schedule, 5)
+
+    asyncio.run(run_to_its_end())
     assert len(read_tables(database)["snapshots"]) == 1

@@ -179,7 +179,10 @@ def show_progress(total: int) -> Iterator[Callable[[int], object]]:
     """Shows on stderr how much of `total` bytes is done: yields what to tell of each part done."""
     if sys.stderr.isatty():
         columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        console = Console(stderr=True)
+        # Findings are printed above the bar, but not if they go to a file.
+        into_terminal = sys.stdout.isatty()
+        with Progress(*columns, console=console, redirect_stdout=into_terminal) as progress:
             task = progress.add_task("", total=total)
             yield lambda size: progress.advance(task, size)
         return

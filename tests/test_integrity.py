@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +22,7 @@ from ngshare.database.integrity import Finding
 from ngshare.database.models import Blob, BlobChunk
 from tests.api import Api, encode
 from tests.tables import pack_directory, read_tables
-from tests.test_app import run
+from tests.test_app import environment, run
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -218,6 +222,23 @@ def test_a_damaged_file_is_a_finding_and_no_failure(
     assert result.returncode == 1
     assert "DAMAGED: SQLite's integrity check: " in result.stdout
     assert "Traceback" not in result.stderr
+
+
+def test_a_terminal_shows_progress_and_the_findings_can_go_to_a_file(
+    timestamp: str, database: Database, database_url: str
+) -> None:
+    change_chunk("noise", 1, flip)(database)
+    terminal, side = pty.openpty()
+    command = [sys.executable, "-m", "ngshare", "check", "--database", database_url]
+    env = {**environment(), "TERM": "xterm"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=side, env=env, timeout=60)
+    os.close(side)
+    shown = os.read(terminal, 1 << 16)
+    os.close(terminal)
+    assert done.returncode == 1
+    assert b"MB" in shown
+    assert b"DAMAGED" not in shown
+    assert done.stdout.count(b"DAMAGED: ") == 1
 
 
 def test_what_was_lost_before_is_listed_and_no_damage(

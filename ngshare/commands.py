@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from sqlalchemy.exc import DBAPIError
 from traitlets import Bool
 
 from ngshare.app import NgShare
@@ -39,6 +40,8 @@ class Command(NgShare):
             self.run()
         except NgShareError as error:
             raise StartError(error.message) from None
+        except DBAPIError as error:
+            raise StartError(f"The database fails: {error.orig}") from None
 
     def run(self) -> None:
         raise NotImplementedError
@@ -114,9 +117,10 @@ class Check(CollectGarbage):
 
     def run(self) -> None:
         with closing(self.open()) as database:
+            damaged = self.report(integrity.check_file(database))  # before it can't be read on
             survey = database.read(integrity.survey)
             with show_progress(survey.size) as advance:
-                damaged = self.report(integrity.check(database, advance))
+                damaged += self.report(integrity.check(database, advance))
             print(
                 f"Looked at {survey.blobs:,} contents ({survey.size:,} bytes) in "
                 f"{survey.snapshots:,} directories\n"

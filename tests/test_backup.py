@@ -135,6 +135,7 @@ def test_a_backup_of_a_database_at_rest_is_equal_to_it(
     assert run("backup", str(tmp_path / "copy.db"), "--database", database_url).returncode == 0
     copy = Database(make_engine(f"sqlite:///{tmp_path}/copy.db"))
     assert read_tables(copy) == before
+    assert list(integrity.check_file(copy)) == []
     assert list(integrity.check(copy, lambda _: None)) == []
     copy.close()
 

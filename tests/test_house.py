@@ -50,7 +50,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT_OF_OTHERS = {
     "tornado": "handlers auth service",
-    "sqlalchemy": f"database migrations permissions {DOMAIN}",
+    "sqlalchemy": f"commands database migrations permissions {DOMAIN}",
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",
     "traitlets": "app auth commands",

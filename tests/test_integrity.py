@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from ngshare.database import blobs, integrity, snapshots
 from ngshare.database.blobs import CHUNK_BYTES
@@ -31,7 +31,8 @@ TEXT = b"compresses well " * 100_000
 
 
 def check(database: Database) -> list[Finding]:
-    return list(integrity.check(database, lambda _: None))
+    findings = list(integrity.check_file(database))
+    return findings + list(integrity.check(database, lambda _: None))
 
 
 def damage(database: Database, statement: str, *parameters: Any) -> None:
@@ -239,6 +240,25 @@ def test_a_terminal_shows_progress_and_the_findings_can_go_to_a_file(
     assert b"MB" in shown
     assert b"DAMAGED" not in shown
     assert done.stdout.count(b"DAMAGED: ") == 1
+
+
+@on_sqlite
+def test_a_file_that_can_not_be_read_on_ends_in_clear_lines(
+    timestamp: str, database: Database, database_url: str
+) -> None:
+    """The table of blobs, by which everything else is found."""
+    page = database.read(
+        lambda c: c.scalar(text("SELECT rootpage FROM sqlite_master WHERE name = 'blobs'"))
+    )
+    size = database.read(lambda c: c.scalar(text("PRAGMA page_size")))
+    database.close()
+    with open(database_url.removeprefix("sqlite:///"), "r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    result = run("check", "--database", database_url)
+    assert result.returncode == 1
+    assert "DAMAGED: The database can't be read on: database disk image is" in result.stdout
+    assert result.stderr == "ngshare: The database fails: database disk image is malformed\n"
 
 
 def test_what_was_lost_before_is_listed_and_no_damage(

@@ -9,9 +9,11 @@ from itertools import groupby
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     Row,
     Select,
+    cast,
     func,
     literal,
     null,
@@ -93,7 +95,7 @@ def survey(connection: Connection) -> Survey:
         *connection.execute(
             select(
                 func.count(),
-                func.coalesce(func.sum(Blob.size), 0),
+                cast(func.coalesce(func.sum(Blob.size), 0), BigInteger),
                 select(func.count()).select_from(Snapshot).scalar_subquery(),
                 func.count().filter(missing),
                 func.count().filter(blobs.is_unused()),
@@ -103,6 +105,11 @@ def survey(connection: Connection) -> Survey:
     )
 
 
+def check_file(database: Database) -> Iterator[Finding]:
+    """What SQLite knows about its own file; PostgreSQL has tools of its own (pg_amcheck)."""
+    return _guard(_check_file(database))
+
+
 def check(database: Database, advance: Callable[[int], object]) -> Iterator[Finding]:
     """Verify every blob, snapshot and reference; memory does not grow with the data.
 
@@ -110,7 +117,6 @@ def check(database: Database, advance: Callable[[int], object]) -> Iterator[Find
         advance: is told how many bytes of contents were looked at since it was called last.
     """
     for findings in (
-        _check_file(database),
         _check_references(database),
         _check_snapshots(database),
         _check_blobs(database, advance),
@@ -127,7 +133,6 @@ def _guard(findings: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def _check_file(database: Database) -> Iterator[Finding]:
-    """What SQLite knows about its own file; PostgreSQL has tools of its own (pg_amcheck)."""
     if not database.is_sqlite:
         return
     for line in database.read(lambda c: list(c.scalars(text("PRAGMA integrity_check")))):

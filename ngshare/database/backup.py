@@ -74,9 +74,8 @@ def _refuse_existing(target: Path) -> None:
 
 
 def _copy(source: Path, name: str) -> None:
-    uri = f"{source.as_uri()}?mode=rw"  # does not make a new file
     with (
-        closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as original,
+        closing(sqlite3.connect(source, timeout=BUSY_TIMEOUT_SECONDS)) as original,
         closing(sqlite3.connect(name)) as copy,
     ):
         # All pages in one step, in one reading transaction: others may write beside it. After a

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from datetime import datetime, timezone
 
 import pytest
@@ -146,7 +146,8 @@ def test_a_storm_of_equal_submissions_loses_nothing_while_garbage_is_collected(
     for name in students:
         root = course.user("root")
         root.ok("POST", f"student/course1/{name}", first_name="", last_name="", email="")
-    current, ended = [0], threading.Event()
+    receipts: dict[str, dict[str, dict[str, bytes]]] = {name: {} for name in students}
+    current, removed, ended = [0], [0], threading.Event()
     process = CollectorProcess(database_url)
 
     def directory(number: int, name: str) -> dict[str, bytes]:
@@ -154,42 +155,43 @@ def test_a_storm_of_equal_submissions_loses_nothing_while_garbage_is_collected(
         # Half of them are equal as a whole, the others have equal files.
         return files if name < "student2" else {**files, "name": name.encode()}
 
-    def submit(name: str) -> dict[str, dict[str, bytes]]:
-        receipts, dice = {}, random.Random(name)
+    def submit(name: str) -> None:
+        dice = random.Random(name)
         while not ended.is_set():
             time.sleep(dice.uniform(0, 0.03))
             files = directory(current[0] - dice.choice([1, 1, 2]), name)
-            receipts[course.user(name).submit("course1", "challenge", files)] = files
-        return receipts
+            receipts[name][course.user(name).submit("course1", "challenge", files)] = files
 
     def replace() -> None:
         while not ended.is_set():
             current[0] += 1
             give_feedback(course, timestamp, directory(current[0], ""))
 
-    def repeat(collect_again: Callable[[], int]) -> int:
-        blobs_removed = 0
+    def repeat(collect_again: Callable[[], int]) -> None:
         while not ended.is_set():
-            blobs_removed += collect_again()
-        return blobs_removed
+            removed.append(collect_again())
+
+    def is_enough() -> bool:
+        return sum(removed) > 5 and current[0] > 20 and all(len(r) > 10 for r in receipts.values())
 
     with ThreadPoolExecutor(8) as threads:
-        receipts = {name: threads.submit(submit, name) for name in students}
-        replacing = threads.submit(replace)
-        collecting = threads.submit(repeat, lambda: collect(database, 0).blobs)
-        beside = threads.submit(repeat, process.collect)
+        storm = [threads.submit(submit, name) for name in students]
+        storm.append(threads.submit(replace))
+        storm.append(threads.submit(repeat, lambda: collect(database, 0).blobs))
+        storm.append(threads.submit(repeat, process.collect))
         checking = threads.submit(lambda: list(integrity.check(database, lambda _: None)))
-        time.sleep(3)
+        done, _ = wait(storm, timeout=3, return_when=FIRST_EXCEPTION)
+        deadline = time.monotonic() + 60
+        while not done and not is_enough() and time.monotonic() < deadline:
+            done, _ = wait(storm, timeout=0.1, return_when=FIRST_EXCEPTION)
         ended.set()
     process.close()
-    replacing.result()
-    removed = collecting.result() + beside.result()
-    assert removed > 5
+    for thread in storm:
+        thread.result()
+    assert is_enough()
     assert checking.result() == []
-    assert current[0] > 20
     for name, files_by_time in receipts.items():
-        assert len(files_by_time.result()) > 10
-        for at, files in files_by_time.result().items():
+        for at, files in files_by_time.items():
             path = f"submission/course1/challenge/{name}"
             assert course.user("kevin").files(path, timestamp=at) == files
     assert list(integrity.check(database, lambda _: None)) == []

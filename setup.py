@@ -43,6 +43,7 @@ setup(
         "multipart>=1.2.0",
         "prometheus_client>=0.21.0",
         "pybase64>=1.4.0",
+        "rich>=13.7.0",
         "SQLAlchemy>=2.0.36",
         "tornado>=6.5.0",
         "traitlets>=5.14.0",

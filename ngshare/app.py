@@ -205,6 +205,21 @@ class NgShare(Application):
         help="""Write every line of the log as one JSON object, for programs that collect logs.""",
     ).tag(config=True)
 
+    garbage_interval_hours = Float(
+        24.0,
+        min=0,
+        help="""How often the running service removes what nothing refers to any more, such as
+        feedback that was replaced; 0 for never. The first time comes after a part of this,
+        by chance. `ngshare collect-garbage` does it at once.""",
+    ).tag(config=True)
+
+    garbage_grace_seconds = Float(
+        3600.0,
+        min=0,
+        help="""How long bytes that nothing refers to are kept: longer than any download takes,
+        and than a program waits between sending bytes and referring to them.""",
+    ).tag(config=True)
+
     config_file = Unicode("ngshare_config.py", help="The configuration file to read.").tag(
         config=True
     )
@@ -217,11 +232,19 @@ class NgShare(Application):
     def _metrics_token(self) -> str:
         return os.environ.get("NGSHARE_METRICS_TOKEN", "").strip()
 
+    max_arguments = 0  # how many a subcommand takes beside its options
+
     @default("log_level")
     def _log_level(self) -> int:
         return logging.INFO
 
     subcommands = {
+        "backup": ("ngshare.commands.Backup", "Copy the database while the service runs."),
+        "check": ("ngshare.commands.Check", "Verify that all that was stored is there."),
+        "collect-garbage": (
+            "ngshare.commands.CollectGarbage",
+            "Remove what nothing refers to any more.",
+        ),
         "upgrade-db": ("ngshare.commands.UpgradeDb", "Upgrade the database's schema, and exit."),
     }
     aliases = {
@@ -272,8 +295,8 @@ class NgShare(Application):
         self.parse_command_line(argv)
         if self.subapp is not None:
             return
-        if self.extra_args:
-            raise StartError(f"Unknown arguments: {' '.join(self.extra_args)}; see ngshare --help")
+        if unknown := self.extra_args[self.max_arguments :]:
+            raise StartError(f"Unknown arguments: {' '.join(unknown)}; see {self.name} --help")
         if self.generate_config:
             return
         given = "config_file" in self.cli_config.get("NgShare", {})

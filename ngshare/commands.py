@@ -6,11 +6,24 @@ Each inherits the options of the service, so that all of them read one configura
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from sqlalchemy.exc import DBAPIError
+from traitlets import Bool
 
 from ngshare.app import NgShare
+from ngshare.database import backup, garbage, integrity
 from ngshare.database.engine import Database
 from ngshare.database.upgrade import UpgradeError, open_database
+from ngshare.errors import NgShareError
 from ngshare.service import StartError
+
+SECONDS_A_LINE = 10  # of progress, where no terminal shows a bar
 
 
 class Command(NgShare):
@@ -23,7 +36,12 @@ class Command(NgShare):
             super().start()
             return
         self.set_up_logging()
-        self.run()
+        try:
+            self.run()
+        except NgShareError as error:
+            raise StartError(error.message) from None
+        except DBAPIError as error:
+            raise StartError(f"The database fails: {error.orig}") from None
 
     def run(self) -> None:
         raise NotImplementedError
@@ -50,3 +68,135 @@ class UpgradeDb(Command):
     def run(self) -> None:
         self.open(may_upgrade=True).close()
         print("The database has the schema of this release", file=sys.stderr)
+
+
+class CollectGarbage(Command):
+    """Remove what nothing refers to any more, and exit; the service may be running."""
+
+    name = "ngshare collect-garbage"
+    description = "Remove what nothing refers to any more; the service may be running."
+    examples = "ngshare collect-garbage --database sqlite:////srv/ngshare/ngshare.db"
+
+    def run(self) -> None:
+        with closing(self.open()) as database:
+            self.collect(database)
+
+    def collect(self, database: Database) -> None:
+        removed = sum(garbage.collect(database, self.garbage_grace_seconds), garbage.Removed())
+        waiting = database.read(integrity.survey).unused_blobs
+        print(f"Removed {removed}")
+        if waiting:
+            print(
+                f"{waiting:,} contents are unused, and go when they have been so for "
+                f"{self.garbage_grace_seconds:g} seconds and this is run again"
+            )
+
+
+class Check(CollectGarbage):
+    """Verify that all that was stored is there, and exit; the service may be running."""
+
+    name = "ngshare check"
+    description = """Verify that all that was stored is there, byte for byte; the service may be
+        running. Exits with 1 if something is damaged."""
+    examples = "ngshare check --database sqlite:////srv/ngshare/ngshare.db"
+
+    repair = Bool(
+        False,
+        help="""Afterwards remove what nothing refers to, as ngshare collect-garbage does, with
+        the usual garbage_grace_seconds. What something refers to is left alone, however damaged
+        it is.""",
+    ).tag(config=True)
+
+    flags = {
+        **NgShare.flags,
+        "repair": (
+            {"Check": {"repair": True}},
+            "Afterwards remove what nothing refers to, as collect-garbage does.",
+        ),
+    }
+
+    def run(self) -> None:
+        with closing(self.open()) as database:
+            damaged = self.report(integrity.check_file(database))  # before it can't be read on
+            survey = database.read(integrity.survey)
+            with show_progress(survey.size) as advance:
+                damaged += self.report(integrity.check(database, advance))
+            print(
+                f"Looked at {survey.blobs:,} contents ({survey.size:,} bytes) in "
+                f"{survey.snapshots:,} directories\n"
+                f"Damages: {damaged:,}\n"
+                f"Lost before this database was made: {survey.missing_blobs:,} contents\n"
+                f"Nothing refers to {survey.unused_snapshots:,} directories and "
+                f"{survey.unused_blobs:,} contents"
+            )
+            if self.repair:
+                self.collect(database)
+        if damaged:
+            sys.exit(1)
+
+    def report(self, findings: Iterable[integrity.Finding]) -> int:
+        """Print the findings as they come; how many of them are damages."""
+        damaged = 0
+        for finding in findings:
+            damaged += finding.is_damage
+            print(("DAMAGED: " if finding.is_damage else "Missing: ") + finding.what)
+            for use in finding.uses:
+                print(f"    {use}")
+            if not finding.uses:
+                print("    (no release, submission or feedback is affected)")
+        return damaged
+
+
+class Backup(Command):
+    """Copy the database to a file while the service runs."""
+
+    name = "ngshare backup"
+    description = """Copy an SQLite database to FILE while the service runs; for PostgreSQL, print
+        the command that does so."""
+    examples = (
+        "ngshare backup /backups/ngshare-today.db --database sqlite:////srv/ngshare/ngshare.db"
+    )
+    max_arguments = 1
+
+    def run(self) -> None:
+        if not self.extra_args:
+            raise StartError("Say where to: ngshare backup FILE")
+        target = Path(self.extra_args[0])
+        try:
+            if not backup.is_sqlite(self.database):
+                print(backup.pg_dump_command(self.database, target))
+                print(
+                    "Run this line; it makes a copy while the service runs. Give it the password "
+                    "by the environment variable PGPASSWORD or the file ~/.pgpass",
+                    file=sys.stderr,
+                )
+                return
+            counts = backup.copy_sqlite(self.database, target)
+        except (ValueError, backup.BackupError) as error:
+            raise StartError(str(error)) from None
+        print(f"Wrote {target}, {target.stat().st_size:,} bytes")
+        print("; ".join(f"{table} {count:,}" for table, count in sorted(counts.items())))
+
+
+@contextmanager
+def show_progress(total: int) -> Iterator[Callable[[int], object]]:
+    """Shows on stderr how much of `total` bytes is done: yields what to tell of each part done."""
+    if sys.stderr.isatty():
+        columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        console = Console(stderr=True)
+        # Findings are printed above the bar, but not if they go to a file.
+        into_terminal = sys.stdout.isatty()
+        with Progress(*columns, console=console, redirect_stdout=into_terminal) as progress:
+            task = progress.add_task("", total=total)
+            yield lambda size: progress.advance(task, size)
+        return
+    done, told = 0, time.monotonic()
+
+    def advance(size: int) -> None:
+        nonlocal done, told
+        done += size
+        if time.monotonic() - told >= SECONDS_A_LINE:
+            told = time.monotonic()
+            print(f"{done:,} of {total:,} bytes", file=sys.stderr)
+
+    yield advance

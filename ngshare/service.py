@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import signal
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from tornado.web import Application as WebApplication
 
 from ngshare import __version__
 from ngshare.auth import HubAuthenticator, StandAloneAuthenticator, derive_key
+from ngshare.database import garbage
 from ngshare.database.engine import Database
 from ngshare.database.upgrade import UpgradeError, open_database
 from ngshare.errors import HubUnavailable
@@ -71,9 +73,12 @@ async def serve(options: NgShare) -> None:
         await _greet_hub(authenticator)
     else:
         log.warning("Stand-alone mode: no passwords, everybody may act as anybody")
+    stopping = application.settings["stopping"]
+    collecting = asyncio.create_task(collect_garbage(options, database, stopping))
     await stop.wait()
-    application.settings["stopping"].set()
+    stopping.set()
     await _drain(server, application.settings["calls"], options.drain_seconds)
+    await collecting
     database.close()
 
 
@@ -212,3 +217,32 @@ async def _drain(server: HTTPServer, calls: set[Any], seconds: float) -> None:
         log.warning("%d calls were not finished within %g s", len(calls), seconds)
     await server.close_all_connections()
     log.info("Stopped")
+
+
+async def collect_garbage(options: NgShare, database: Database, stopping: asyncio.Event) -> None:
+    """Remove what nothing refers to, again and again, until the service stops.
+
+    Other replicas may do so at the same moment, which harms nobody.
+    """
+    interval = options.garbage_interval_hours * 3600
+    pause = random.uniform(0, interval)  # so that replicas started together don't all do so
+    while interval and not await _is_set_within(stopping, pause):
+        pause = interval
+        removed = garbage.Removed()
+        steps = garbage.collect(database, options.garbage_grace_seconds)
+        try:
+            while step := await asyncio.to_thread(next, steps, None):
+                removed += step
+                if stopping.is_set():
+                    break
+        except Exception:
+            log.exception("Not all garbage was removed; next try in %g h", interval / 3600)
+        log.info("Removed %s", removed)
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except asyncio.TimeoutError:
+        return False
+    return True

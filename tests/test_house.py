@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "__init__": "",
     "__main__": "app",
     "app": "service log_format",
-    "commands": "app service database",
+    "commands": "app service database errors",
     "service": "handlers auth database metrics readiness errors limits",
     "handlers": f"{DOMAIN} permissions database auth metrics readiness wire errors spool",
     "assignments": f"limits {BELOW_DOMAIN}",
@@ -56,11 +56,12 @@ MAY_IMPORT = {
 }
 MAY_IMPORT_OF_OTHERS = {
     "tornado": "handlers auth service",
-    "sqlalchemy": f"database migrations permissions {DOMAIN}",
+    "sqlalchemy": f"commands database migrations permissions {DOMAIN}",
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",
     "prometheus_client": "metrics",
     "traitlets": "app auth commands",
+    "rich": "commands",
 }
 STANDARD_LIBRARY_ONLY = ["__init__", "errors", "log_format", "spool"]
 

@@ -112,7 +112,7 @@ def test_a_second_upgrade_changes_nothing(empty: Engine) -> None:
     upgrade(empty)
     check(empty)
     with empty.connect() as connection:
-        assert current_revision(connection) == head_revision() == "0001"
+        assert current_revision(connection) == head_revision() == "0002"
         assert connection.scalar(text("SELECT name FROM users")) == "kevin"
 
 
@@ -157,6 +157,24 @@ def test_downgrade_removes_every_table_and_upgrade_brings_them_back(empty: Engin
     check(empty)
 
 
+def test_marks_of_unused_blobs_come_while_the_previous_release_goes_on(empty: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", "ngshare:migrations")
+    with empty.execution_options(writes=True).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    insert = (  # as the previous release does
+        "INSERT INTO blobs (digest, size, checksum, encoding, stored_size)"
+        " VALUES ('{}', 1, 'x', 'identity', 1)"
+    )
+    execute(empty, insert.format("before"))
+    upgrade(empty)
+    execute(empty, insert.format("after"))
+    with empty.connect() as connection:
+        rows = connection.execute(text("SELECT unused_since FROM blobs")).all()
+    assert [row.unused_since for row in rows] == [None, None]
+
+
 def test_a_failing_upgrade_leaves_the_database_as_it_was(empty: Engine) -> None:
     execute(empty, "CREATE TABLE feedback (note TEXT)")  # what the migration makes last
     with pytest.raises(Exception, match="feedback"):
@@ -174,9 +192,9 @@ def test_tables_of_something_else_are_in_the_way_and_told_of(empty_url: str, emp
 @pytest.mark.parametrize(
     ("revision", "says"),
     [
-        (None, "The database has the schema of an empty database and this release needs 0001"),
-        ("0000", "The database has the schema 0000 and this release needs 0001"),
-        ("9999", "The database has the schema 9999 and this release needs 0001"),
+        (None, "The database has the schema of an empty database and this release needs 0002"),
+        ("0000", "The database has the schema 0000 and this release needs 0002"),
+        ("9999", "The database has the schema 9999 and this release needs 0002"),
     ],
 )
 def test_without_an_upgrade_another_schema_is_refused(

@@ -119,7 +119,7 @@ def test_purging_sends_as_many_statements_for_many_rows_as_for_one(
     database.write(fill, rows)
     with counted_statements(database) as statements:
         api.user("root").ok("DELETE", "course/c1", purge="true")
-    assert len(statements) == 16
+    assert len(statements) == 18
 
 
 def test_every_get_of_the_api_is_counted() -> None:

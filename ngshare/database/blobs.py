@@ -10,10 +10,11 @@ import hashlib
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import zstandard
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, select, update
 
 from ngshare.database.engine import count, insert
 from ngshare.database.models import Blob, BlobChunk, SnapshotFile
@@ -27,6 +28,8 @@ BYTES_A_STATEMENT = 4 << 20  # of chunks, which are in memory at once
 
 IDENTITY = "identity"
 ZSTD = "zstd"
+MISSING = "missing"  # no chunks: the content was lost before this database was made
+CHUNKS_AT_ONCE = 4
 
 _CONTENTS = (
     select(Blob.digest, Blob.encoding, BlobChunk.data)
@@ -117,7 +120,7 @@ def put(connection: Connection, blobs: Iterable[PackedBlob]) -> None:
     # In one order everywhere, so that two transactions wait for one another and don't deadlock.
     by_digest = {blob.digest: blob for blob in sorted(blobs, key=lambda blob: blob.digest)}
     for batch in _batches(by_digest):
-        known = set(connection.scalars(select(Blob.digest).where(Blob.digest.in_(batch))))
+        known = _use_again(connection, batch)
         missing = [blob for digest, blob in batch.items() if digest not in known]
         if not missing:
             continue
@@ -212,3 +215,88 @@ def _batches(by_digest: dict[bytes, PackedBlob] | dict[bytes, None]) -> Iterator
     items = list(by_digest.items())
     for start in range(0, len(items), DIGESTS_A_STATEMENT):
         yield dict(items[start : start + DIGESTS_A_STATEMENT])
+
+
+def _use_again(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
+    """Those of the blobs that are stored; the garbage collector must begin anew to count.
+
+    What it removes just now is not among them.
+    """
+    rows = connection.execute(
+        select(Blob.digest, Blob.unused_since).where(Blob.digest.in_(digests))
+    ).all()
+    known = {row.digest for row in rows if row.unused_since is None}
+    if marked := [row.digest for row in rows if row.unused_since is not None]:
+        unmark = update(Blob).where(Blob.digest.in_(marked)).values(unused_since=None)
+        known.update(connection.scalars(unmark.returning(Blob.digest)))
+    return known
+
+
+def is_unused() -> ColumnElement[bool]:
+    """The condition that no snapshot refers to a blob."""
+    return ~select(SnapshotFile.pk).where(SnapshotFile.digest == Blob.digest).exists()
+
+
+def mark_unused(connection: Connection, digests: Collection[bytes], now: datetime) -> None:
+    """Note that those of the blobs that no snapshot refers to are unused since now."""
+    for batch in _batches(dict.fromkeys(digests)):
+        unused = update(Blob).where(Blob.digest.in_(batch), is_unused())
+        connection.execute(unused.values(unused_since=now))
+
+
+def find_damage(connection: Connection, digest: bytes) -> str | None:
+    """What is wrong with a stored blob, read CHUNKS_AT_ONCE at a time; None if nothing is.
+
+    One that is not there (any more), and one that was already missing when the site was taken
+    over, are not damaged.
+    """
+    blob = connection.execute(select(Blob).where(Blob.digest == digest)).one_or_none()
+    if blob is None or blob.encoding == MISSING:
+        return None
+    if blob.encoding not in (IDENTITY, ZSTD):
+        return f"its encoding {blob.encoding!r} is unknown"
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    count = size = stored_size = 0
+    for seq, data in _read_chunks(connection, digest):
+        if seq != count:
+            return f"chunk {count} is missing"
+        plain = _decode_bounded(blob.encoding, data)
+        if plain is None:
+            return f"chunk {seq} can't be decoded"
+        sha256.update(plain)
+        md5.update(plain)
+        count, size, stored_size = count + 1, size + len(plain), stored_size + len(data)
+    for name, recorded, found in (
+        ("number of chunks", -(-blob.size // CHUNK_BYTES), count),
+        ("size", blob.size, size),
+        ("stored size", blob.stored_size, stored_size),
+        ("SHA-256", digest.hex(), sha256.hexdigest()),
+        ("MD5", blob.checksum.hex(), md5.hexdigest()),
+    ):
+        if found != recorded:
+            return f"its {name} is {found}, and {recorded} is recorded"
+    return None
+
+
+def _read_chunks(connection: Connection, digest: bytes) -> Iterator[tuple[int, bytes]]:
+    """The sequence numbers and stored bytes of a blob's chunks, in order."""
+    chunks = select(BlobChunk.seq, BlobChunk.data).where(BlobChunk.digest == digest)
+    chunks = chunks.order_by(BlobChunk.seq).limit(CHUNKS_AT_ONCE)
+    rows = connection.execute(chunks).all()
+    while rows:
+        yield from ((seq, data) for seq, data in rows)
+        if len(rows) < CHUNKS_AT_ONCE:
+            return
+        rows = connection.execute(chunks.where(BlobChunk.seq > rows[-1].seq)).all()
+
+
+def _decode_bounded(encoding: str, chunk: bytes) -> bytes | None:
+    """A chunk decoded, or None if it can't be; a damaged one may claim to be of any length."""
+    if encoding == IDENTITY:
+        return chunk
+    try:
+        if not 0 <= zstandard.frame_content_size(chunk) <= CHUNK_BYTES:
+            return None
+        return zstandard.ZstdDecompressor().decompress(chunk)
+    except zstandard.ZstdError:
+        return None

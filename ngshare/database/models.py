@@ -106,7 +106,8 @@ class Blob(Base):
     """Bytes that some file has: stored once, found by their SHA-256, never changed.
 
     `checksum` is the MD5 that the API shows; `encoding` is how the chunks are stored, `identity`
-    or `zstd` (each chunk a frame of its own).
+    or `zstd` (each chunk a frame of its own). `unused_since` is when the garbage collector first
+    found that no snapshot refers to it.
     """
 
     __tablename__ = "blobs"
@@ -116,6 +117,7 @@ class Blob(Base):
     checksum: Mapped[bytes]
     encoding: Mapped[str] = mapped_column(Text)
     stored_size: Mapped[int] = mapped_column(BigInteger)
+    unused_since: Mapped[datetime | None]
 
 
 class BlobChunk(Base):

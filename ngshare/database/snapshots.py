@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Select, delete, select
 
 from ngshare import wire
 from ngshare.database import blobs
@@ -88,21 +88,46 @@ def list_files(connection: Connection, snapshot_pk: int) -> list[StoredFile]:
     return [StoredFile(*row) for row in rows]
 
 
-def remove_unused(connection: Connection) -> None:
-    """Remove the snapshots that nothing refers to any more, and their unused blobs."""
-    unused = select(Snapshot.pk).order_by(Snapshot.pk)
+def select_unused() -> Select:
+    """The pk and file_count of the snapshots that nothing refers to, in the order of pk."""
+    unused = select(Snapshot.pk, Snapshot.file_count).order_by(Snapshot.pk)
     for table in (Release, Submission, Feedback):
         unused = unused.where(
             ~select(table.snapshot_pk).where(table.snapshot_pk == Snapshot.pk).exists()
         )
-    pks = list(connection.scalars(unused))
+    return unused
+
+
+def remove_unused(connection: Connection) -> None:
+    """Remove the snapshots that nothing refers to any more, and their unused blobs."""
+    pks = list(connection.scalars(select_unused()))
     for start in range(0, len(pks), PKS_A_STATEMENT):
-        _remove(connection, pks[start : start + PKS_A_STATEMENT])
+        _, digests = remove(connection, pks[start : start + PKS_A_STATEMENT])
+        blobs.remove_unused(connection, digests)
 
 
-def _remove(connection: Connection, snapshot_pks: list[int]) -> None:
-    files = SnapshotFile.snapshot_pk.in_(snapshot_pks)
+def remove(
+    connection: Connection, snapshot_pks: list[int], skip_locked: bool = False
+) -> tuple[int, set[bytes]]:
+    """Remove those of some snapshots that nothing refers to; their blobs stay.
+
+    Args:
+        skip_locked: leave those alone that somebody is just referring to, instead of waiting.
+
+    Returns:
+        How many were removed, and the digests of the files they had.
+    """
+    # While they are locked nobody can begin to refer to them; who did so earlier is seen then.
+    locked = (
+        select(Snapshot.pk)
+        .where(Snapshot.pk.in_(snapshot_pks))
+        .order_by(Snapshot.pk)
+        .with_for_update(skip_locked=skip_locked)
+    )
+    pks = list(connection.scalars(locked))
+    pks = list(connection.scalars(select_unused().where(Snapshot.pk.in_(pks))))
+    files = SnapshotFile.snapshot_pk.in_(pks)
     digests = set(connection.scalars(select(SnapshotFile.digest).where(files)))
     connection.execute(delete(SnapshotFile).where(files))
-    connection.execute(delete(Snapshot).where(Snapshot.pk.in_(snapshot_pks)))
-    blobs.remove_unused(connection, digests)
+    connection.execute(delete(Snapshot).where(Snapshot.pk.in_(pks)))
+    return len(pks), digests

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -12,8 +11,10 @@ from traitlets.config import Application, catch_config_error
 
 from ngshare import __version__
 from ngshare.service import StartError, serve
+from ngshare.workers import supervise
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOG_FORMAT_OF_SEVERAL = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
 
 
 class CommaList(List):
@@ -150,6 +151,22 @@ class NgShare(Application):
         help="""How long to wait, when told to stop, for calls that are being worked on.""",
     ).tag(config=True)
 
+    slow_client_seconds = Float(
+        60.0,
+        min=1.0,
+        help="""A client that sends its request, or takes its answer, at less than 1 KiB a second
+        on average over so many seconds is disconnected. The time that ngshare itself, the
+        database or the Hub takes does not count.""",
+    ).tag(config=True)
+
+    workers = Integer(
+        1,
+        min=1,
+        help="""How many processes serve, on one address and one database. One process uses little
+        more than one CPU. Each has its own connections to the database. One that dies is
+        replaced.""",
+    ).tag(config=True)
+
     config_file = Unicode("ngshare_config.py", help="The configuration file to read.").tag(
         config=True
     )
@@ -175,6 +192,7 @@ class NgShare(Application):
         "prefix": "NgShare.prefix",
         "host": "NgShare.host",
         "port": "NgShare.port",
+        "workers": "NgShare.workers",
         "log-level": "Application.log_level",
     }
     flags = {
@@ -232,10 +250,14 @@ class NgShare(Application):
             self._write_config()
         else:
             self.set_up_logging()
-            asyncio.run(serve(self))
+            if self.workers > 1:
+                supervise(self)
+            else:
+                serve(self)
 
     def set_up_logging(self) -> None:
-        logging.basicConfig(level=self.log_level, format=LOG_FORMAT)
+        log_format = LOG_FORMAT_OF_SEVERAL if self.workers > 1 else LOG_FORMAT
+        logging.basicConfig(level=self.log_level, format=log_format)
         logging.getLogger("alembic").setLevel(logging.WARNING)
 
     def _write_config(self) -> None:

@@ -28,9 +28,11 @@ BELOW_DOMAIN = "permissions database wire errors"
 MAY_IMPORT = {
     "__init__": "",
     "__main__": "app",
-    "app": "service",
+    "app": "service workers",
     "commands": "app service database",
-    "service": "handlers auth database errors",
+    "workers": "service",
+    "service": "handlers auth connections database errors",
+    "connections": "",
     "handlers": f"{DOMAIN} permissions database auth wire errors",
     "assignments": BELOW_DOMAIN,
     "courses": f"assignments users {BELOW_DOMAIN}",
@@ -49,7 +51,7 @@ MAY_IMPORT = {
     "errors": "",
 }
 MAY_IMPORT_OF_OTHERS = {
-    "tornado": "handlers auth service",
+    "tornado": "handlers auth connections service",
     "sqlalchemy": f"database migrations permissions {DOMAIN}",
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",

@@ -51,7 +51,7 @@ class NgShare(Application):
         "sqlite:////srv/ngshare/ngshare.db",
         help="""Where everything is kept: sqlite:////path/to/file, or
         postgresql://user:password@host/name (install ngshare[postgresql] for that). Several
-        processes may share a PostgreSQL database.""",
+        processes may share it: those of `workers`, and on PostgreSQL those of other machines.""",
     ).tag(config=True)
 
     storage = Unicode(

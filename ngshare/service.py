@@ -83,7 +83,7 @@ async def run(options: NgShare, sockets: list[socket.socket], stop: asyncio.Even
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # they are blocked in a forked process
     prefix = resolve_prefix(options)
     authenticator = make_authenticator(options, prefix)
-    database = Database(make_engine(options.database))
+    database = Database(make_engine(options.database), many_processes=options.workers > 1)
     application = make_application(options, prefix, authenticator, database)
     calls = application.settings["calls"]
     server = Server(application)

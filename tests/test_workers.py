@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,15 +14,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 import requests
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
-from ngshare.database.engine import Database
+from ngshare.database.engine import Database, make_engine
 from tests.api import Api, at_once, encode, person
 from tests.tables import read_tables
 from tests.test_app import Service, environment, headers, hub_variables, managed, run
@@ -290,3 +294,31 @@ def test_edits_of_a_roster_that_meet_leave_one_row_a_person(
     course.user("kevin").ok("POST", "student/course1/editme", **person("final"))
     assert course.user("kevin").ok("GET", "student/course1/editme")["first_name"] == "Final"
     assert len(read_tables(database)["memberships"]) == before + 1
+
+
+def write_for(url: str, number: int, seconds: float) -> float:
+    """In a process of its own: the longest wait for a turn, while transactions take 50 ms."""
+    database, longest = Database(make_engine(url), many_processes=True), 0.0
+    end = time.monotonic() + seconds
+
+    def insert(session: Session, asked: float) -> float:
+        session.execute(text("INSERT INTO users (name) VALUES (:n)"), {"n": f"{number} {asked}"})
+        waited = time.monotonic() - asked
+        time.sleep(0.05)
+        return waited
+
+    while time.monotonic() < end:
+        longest = max(longest, database.write(insert, time.monotonic()))
+    database.close()
+    return longest
+
+
+def test_no_process_waits_long_for_its_turn_to_write_an_sqlite_file(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    path = tmp_path / "ngshare.db"
+    shutil.copy(sqlite_template, path)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(4, spawn) as processes:
+        waits = [processes.submit(write_for, f"sqlite:///{path}", n, 6.0) for n in range(4)]
+        assert max(wait.result(40) for wait in waits) < 3

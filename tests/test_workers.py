@@ -120,13 +120,15 @@ def test_a_process_that_is_killed_is_replaced_and_nothing_acknowledged_is_lost(
 
     with ThreadPoolExecutor(len(STUDENTS)) as threads:
         ends = [threads.submit(submit, name) for name in STUDENTS]
-        for _ in range(2):
-            time.sleep(1)
-            victim = workers(service)[0]
-            os.kill(victim, signal.SIGKILL)
-            wait_until(lambda victim=victim: not is_alive(victim))  # type: ignore[misc]
-            wait_until(lambda: len(workers(service)) == WORKERS)
-        over.set()
+        try:
+            for _ in range(2):
+                time.sleep(1)
+                victim = workers(service)[0]
+                os.kill(victim, signal.SIGKILL)
+                wait_until(lambda victim=victim: not is_alive(victim))  # type: ignore[misc]
+                wait_until(lambda: len(workers(service)) == WORKERS)
+        finally:
+            over.set()
         for end in ends:
             end.result(30)
     assert len(acknowledged) > len(STUDENTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -11,8 +10,9 @@ from traitlets import Bool, Float, Integer, List, Unicode, default
 from traitlets.config import Application, catch_config_error
 
 from ngshare import __version__
-from ngshare.log_format import PLAIN, JsonFormatter
+from ngshare.log_format import PLAIN, PLAIN_OF_SEVERAL, JsonFormatter
 from ngshare.service import StartError, serve
+from ngshare.workers import supervise
 
 
 class CommaList(List):
@@ -49,7 +49,7 @@ class NgShare(Application):
         "sqlite:////srv/ngshare/ngshare.db",
         help="""Where everything is kept: sqlite:////path/to/file, or
         postgresql://user:password@host/name (install ngshare[postgresql] for that). Several
-        processes may share a PostgreSQL database.""",
+        processes may share it: those of `workers`, and on PostgreSQL those of other machines.""",
     ).tag(config=True)
 
     storage = Unicode(
@@ -220,6 +220,22 @@ class NgShare(Application):
         and than a program waits between sending bytes and referring to them.""",
     ).tag(config=True)
 
+    slow_client_seconds = Float(
+        60.0,
+        min=1.0,
+        help="""A client that sends its request, or takes its answer, at less than 1 KiB a second
+        on average over so many seconds is disconnected. The time that ngshare itself, the
+        database or the Hub takes does not count.""",
+    ).tag(config=True)
+
+    workers = Integer(
+        1,
+        min=1,
+        help="""How many processes serve, on one address and one database. One process uses little
+        more than one CPU. Each has its own connections to the database. One that dies is
+        replaced.""",
+    ).tag(config=True)
+
     config_file = Unicode("ngshare_config.py", help="The configuration file to read.").tag(
         config=True
     )
@@ -257,6 +273,7 @@ class NgShare(Application):
         "prefix": "NgShare.prefix",
         "host": "NgShare.host",
         "port": "NgShare.port",
+        "workers": "NgShare.workers",
         "log-level": "Application.log_level",
     }
     flags = {
@@ -318,11 +335,15 @@ class NgShare(Application):
             self._write_config()
         else:
             self.set_up_logging()
-            asyncio.run(serve(self))
+            if self.workers > 1:
+                supervise(self)
+            else:
+                serve(self)
 
     def set_up_logging(self) -> None:
+        plain = PLAIN_OF_SEVERAL if self.workers > 1 else PLAIN
         handler = logging.StreamHandler()
-        handler.setFormatter(JsonFormatter() if self.log_json else logging.Formatter(PLAIN))
+        handler.setFormatter(JsonFormatter() if self.log_json else logging.Formatter(plain))
         logging.basicConfig(level=self.log_level, handlers=[handler])
         logging.getLogger("alembic").setLevel(logging.WARNING)
 

@@ -7,6 +7,7 @@ import logging
 from datetime import datetime, timezone
 
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+PLAIN_OF_SEVERAL = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
 
 
 class JsonFormatter(logging.Formatter):
@@ -21,6 +22,7 @@ class JsonFormatter(logging.Formatter):
             "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
+            "process": record.process,
             "message": record.getMessage(),
             **getattr(record, "call", {}),
         }

@@ -7,18 +7,20 @@ import logging
 import os
 import random
 import signal
+import socket
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tornado.httpclient import AsyncHTTPClient
-from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 from tornado.web import Application as WebApplication
 
 from ngshare import __version__
 from ngshare.auth import HubAuthenticator, StandAloneAuthenticator, derive_key
+from ngshare.connections import Server, cut_slow_clients, drain
 from ngshare.database import garbage
-from ngshare.database.engine import Database
+from ngshare.database.engine import Database, make_engine
 from ngshare.database.upgrade import UpgradeError, open_database
 from ngshare.errors import HubUnavailable
 from ngshare.handlers import make_routes
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ngshare")
 
-FAREWELL_SECONDS = 0.5
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -43,41 +44,66 @@ class StartError(Exception):
     """The service can't start; the message says what to change."""
 
 
-async def serve(options: NgShare) -> None:
-    """Run until SIGTERM or SIGINT, then finish the calls that are being worked on.
+def serve(options: NgShare) -> None:
+    """Run in this process until SIGTERM or SIGINT, then finish the calls being worked on.
+
+    Raises:
+        StartError: something is missing or wrong.
+    """
+    sockets = prepare(options)
+    asyncio.run(run(options, sockets, asyncio.Event()))
+
+
+def prepare(options: NgShare) -> list[socket.socket]:
+    """Look at the options, upgrade the database, and bind the sockets to listen on.
+
+    Leaves no thread, no event loop and no connection behind: processes may be forked afterwards.
 
     Raises:
         StartError: something is missing or wrong.
     """
     logging.getLogger("tornado.application").addFilter(JupyterHubFilter())
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     prefix = resolve_prefix(options)
     host, port = resolve_address(options)
-    authenticator = make_authenticator(options, prefix)
+    make_authenticator(options, prefix)
     try:
-        database = open_database(options.database, may_upgrade=options.upgrade_db)
+        open_database(options.database, may_upgrade=options.upgrade_db).close()
     except UpgradeError as error:
         raise StartError(str(error)) from None
-    application = make_application(options, prefix, authenticator, database)
-    server = HTTPServer(application)
     try:
-        server.listen(port, host)
+        sockets = bind_sockets(port, host)
     except OSError as error:
         raise StartError(
             f"Can't listen on {host}:{port}: {error.strerror}; --host and --port choose another"
         ) from None
     log.info("ngshare %s is at http://%s:%d%s", __version__, host, port, prefix)
+    if options.stand_alone:
+        log.warning("Stand-alone mode: no passwords, everybody may act as anybody")
+    return sockets
+
+
+async def run(options: NgShare, sockets: list[socket.socket], stop: asyncio.Event) -> None:
+    """Serve on bound sockets until `stop` is set or SIGTERM or SIGINT arrives, then drain."""
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # they are blocked in a forked process
+    prefix = resolve_prefix(options)
+    authenticator = make_authenticator(options, prefix)
+    database = Database(make_engine(options.database), many_processes=options.workers > 1)
+    application = make_application(options, prefix, authenticator, database)
+    calls = application.settings["calls"]
+    server = Server(application)
+    server.add_sockets(sockets)
+    cutter = loop.create_task(cut_slow_clients(calls, options.slow_client_seconds))
     if isinstance(authenticator, HubAuthenticator):
         await _greet_hub(authenticator)
-    else:
-        log.warning("Stand-alone mode: no passwords, everybody may act as anybody")
     stopping = application.settings["stopping"]
     collecting = asyncio.create_task(collect_garbage(options, database, stopping))
     await stop.wait()
     stopping.set()
-    await _drain(server, application.settings["calls"], options.drain_seconds)
+    await drain(server, calls, options.drain_seconds)
+    cutter.cancel()
     await collecting
     database.close()
 
@@ -92,6 +118,7 @@ def make_application(
     token = getattr(authenticator, "api_token", "") or os.urandom(16).hex()
     static = files("ngshare") / "static"
     calls: set[Any] = set()
+    worker = str(os.getpid()) if options.workers > 1 else "0"
     hub_metrics = getattr(authenticator, "metrics", None)
     return WebApplication(
         make_routes(prefix),
@@ -109,7 +136,7 @@ def make_application(
         batches=Batches(database.readers),
         static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
         calls=calls,
-        metrics=Metrics(database, calls.__len__, hub_metrics),
+        metrics=Metrics(database, calls.__len__, hub_metrics, worker=worker),
         metrics_token=options.metrics_token,
         readiness=Readiness(database),
         stopping=asyncio.Event(),
@@ -203,20 +230,6 @@ async def _greet_hub(authenticator: HubAuthenticator) -> None:
         await authenticator.check_own_token()
     except HubUnavailable as error:
         log.warning("%s", error.message)
-
-
-async def _drain(server: HTTPServer, calls: set[Any], seconds: float) -> None:
-    """Finish the calls, and tell the connections that are kept open to go elsewhere."""
-    log.info("Stopping; %d calls to finish", len(calls))
-    server.stop()
-    deadline = asyncio.get_running_loop().time() + seconds
-    await asyncio.sleep(min(FAREWELL_SECONDS, seconds))
-    while calls and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
-    if calls:
-        log.warning("%d calls were not finished within %g s", len(calls), seconds)
-    await server.close_all_connections()
-    log.info("Stopped")
 
 
 async def collect_garbage(options: NgShare, database: Database, stopping: asyncio.Event) -> None:

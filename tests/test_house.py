@@ -29,9 +29,11 @@ BELOW_DOMAIN = "permissions database wire errors"
 MAY_IMPORT = {
     "__init__": "",
     "__main__": "app",
-    "app": "service log_format",
+    "app": "service workers log_format",
     "commands": "app service database errors",
-    "service": "handlers auth database metrics readiness errors limits",
+    "workers": "service",
+    "service": "handlers auth connections database metrics readiness errors limits",
+    "connections": "",
     "handlers": f"{DOMAIN} permissions database auth metrics readiness wire errors spool",
     "assignments": f"limits {BELOW_DOMAIN}",
     "courses": f"assignments users {BELOW_DOMAIN}",
@@ -55,7 +57,7 @@ MAY_IMPORT = {
     "spool": "",
 }
 MAY_IMPORT_OF_OTHERS = {
-    "tornado": "handlers auth service",
+    "tornado": "handlers auth connections service",
     "sqlalchemy": f"commands database migrations permissions {DOMAIN}",
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",

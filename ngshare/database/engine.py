@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -29,6 +31,8 @@ TRIES = 10
 LONGEST_PAUSE_SECONDS = 0.05
 BUSY_TIMEOUT_SECONDS = 30
 COUNTS = "ngshare_counts"  # in the info of a connection
+TURN_SECONDS = 0.1
+BETWEEN_TURNS_SECONDS = 0.001
 MINIMAL_SQLITE = (3, 35)  # RETURNING
 
 # Serialization failure and deadlock: PostgreSQL has undone the transaction and asks for a
@@ -159,7 +163,7 @@ class Database:
     for the lock; readers go on beside it. PostgreSQL's writers share the readers' threads.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, many_processes: bool = False) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
         # What several statements read must be of one moment; SQLite knows nothing else.
@@ -170,6 +174,9 @@ class Database:
         self.writers = Threads(1, "ngshare-writer") if self.is_sqlite else self.readers
         self._counts: Counter[str] = Counter()
         self._counts_lock = threading.Lock()
+        takes_turns = self.is_sqlite and many_processes
+        self._turn_end = 0.0
+        self._turn = open(f"{engine.url.database}-turn", "ab") if takes_turns else None  # noqa: SIM115
 
     def read(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -187,7 +194,28 @@ class Database:
         Raises:
             DatabaseUnavailable: also if it is unknown whether the commit was done.
         """
-        return self._attempt(self._writing, True, function, *args, **kwargs)
+        with self._my_turn():
+            return self._attempt(self._writing, True, function, *args, **kwargs)
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        """Processes that share an SQLite file write in turns, each of which may be several calls.
+
+        SQLite itself looks for its lock ten times a second: that seldom meets the moment between
+        two transactions of a process that has many to do, and others wait for minutes.
+        """
+        if self._turn is None:
+            yield
+            return
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            if time.monotonic() > self._turn_end:
+                # A break, else this thread would be back before those who wait have woken up.
+                time.sleep(BETWEEN_TURNS_SECONDS)
+                self._turn_end = time.monotonic() + TURN_SECONDS
 
     def _attempt(
         self,
@@ -249,6 +277,8 @@ class Database:
         self.readers.shutdown()
         self.writers.shutdown()
         self.engine.dispose()
+        if self._turn is not None:
+            self._turn.close()
 
 
 def _may_repeat(error: DBAPIError, committing: bool) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 import msgspec
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import responses
+from tornado.iostream import IOStream
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from ngshare import wire
@@ -30,7 +31,7 @@ from ngshare.errors import (
 from ngshare.handlers.batches import Batches
 from ngshare.handlers.bodies import MEMORY_BYTES, Body, Field
 from ngshare.handlers.login import Login
-from ngshare.handlers.logs import CLIENT_GONE, log_call, log_failure
+from ngshare.handlers.logs import CLIENT_GONE, REQUEST_TIMEOUT, log_call, log_failure
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -63,7 +64,7 @@ class BaseHandler(Login):
         self.started = time.perf_counter()
         self.sent_bytes = 0
         self._connection.set_max_body_size(UNLIMITED)
-        self._received = 0
+        self.received_bytes = 0
         self._arrived = bytearray()
         self._refusal: Callable[[], None] | None = None
         self._running = False
@@ -132,6 +133,11 @@ class BaseHandler(Login):
         return self.request.connection
 
     @property
+    def stream(self) -> IOStream:
+        """The connection's bytes, down and up."""
+        return self._connection.stream
+
+    @property
     def _body_limit(self) -> int:
         limit = self.settings["max_upload_bytes"]
         takes_long = self.long_bodies and self.request.method == "POST"
@@ -144,16 +150,16 @@ class BaseHandler(Login):
         return TooLarge(f"The request is over the limit {name} = {limit:,} bytes")
 
     async def data_received(self, chunk: bytes) -> None:
-        self._received += len(chunk)
+        self.received_bytes += len(chunk)
         limit = self._body_limit
-        if self._received > DRAINED_LIMITS * limit:
+        if self.received_bytes > DRAINED_LIMITS * limit:
             error = self._too_large()
             self.send_error(error.status, exc_info=(TooLarge, error, None))
         elif self._refusal is not None:
             pass
-        elif self._received > limit:
+        elif self.received_bytes > limit:
             self._refuse(self._too_large())
-        elif self._received <= MEMORY_BYTES:
+        elif self.received_bytes <= MEMORY_BYTES:
             self.body.spool.append(chunk)
         else:
             self._arrived += chunk
@@ -168,6 +174,15 @@ class BaseHandler(Login):
             self._refuse(error)
 
     def on_finish(self) -> None:
+        """The answer is made. The call ends when the client has taken it, or is gone."""
+        self.body.close()
+        if self.stream.writing():
+            self.stream.write(b"").add_done_callback(self._on_taken)
+        else:
+            self._end()
+
+    def _on_taken(self, taken: asyncio.Future[None]) -> None:
+        self.log_once(CLIENT_GONE if taken.exception() else self.get_status())
         self._end()
 
     def on_connection_close(self) -> None:
@@ -176,6 +191,11 @@ class BaseHandler(Login):
         if not self._running:  # nor ever will be
             self._end()
         super().on_connection_close()
+
+    def cut(self) -> None:
+        """Disconnect a client that is too slow."""
+        self.log_once(CLIENT_GONE if self._running else REQUEST_TIMEOUT)
+        self.stream.close()
 
     def _end(self) -> None:
         self.body.close()

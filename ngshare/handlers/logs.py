@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("ngshare")
 access_log = logging.getLogger("ngshare.access")
 
-CLIENT_GONE = 499  # nginx's number for it; no client ever gets to see it
+# Of calls that got no answer.
+REQUEST_TIMEOUT = 408  # the client sent its request too slowly, and was disconnected
+CLIENT_GONE = 499  # nginx's number for it
 
 
 def log_call(handler: BaseHandler, status: int) -> None:
@@ -55,8 +57,9 @@ def log_call(handler: BaseHandler, status: int) -> None:
 
 
 def log_finished_call(handler: RequestHandler) -> None:
-    """For Tornado, at the end of each call."""
-    handler.log_once(handler.get_status())  # type: ignore[attr-defined]
+    """For Tornado, when an answer is made; one that is yet to be sent is logged afterwards."""
+    if not handler.stream.writing():  # type: ignore[attr-defined]
+        handler.log_once(handler.get_status())  # type: ignore[attr-defined]
 
 
 def log_failure(handler: BaseHandler, exc_info: Any) -> None:

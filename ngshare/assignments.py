@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timezone
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
@@ -30,6 +30,14 @@ def list_assignments(connection: Connection, identity: Identity, course_id: str)
     )
 
 
+_FIND = select(Assignment.pk).where(
+    Assignment.course_pk == bindparam("course_pk"),
+    Assignment.name == bindparam("assignment_id"),
+    Assignment.released_at.is_not(None),
+)
+_KEEP = _FIND.with_for_update(read=True, key_share=True)
+
+
 def get_assignment(
     connection: Connection, access: Access, assignment_id: str, keep: bool = False
 ) -> int:
@@ -41,15 +49,19 @@ def get_assignment(
     Raises:
         NotFound: there is none of this name, or it was un-released.
     """
-    query = select(Assignment.pk).where(
-        Assignment.course_pk == access.course_pk,
-        Assignment.name == assignment_id,
-        Assignment.released_at.is_not(None),
-    )
-    pk = connection.scalar(query.with_for_update(read=True, key_share=True) if keep else query)
+    names = {"course_pk": access.course_pk, "assignment_id": assignment_id}
+    pk = connection.scalar(_KEEP if keep else _FIND, names)
     if pk is None:
         raise NotFound("Assignment not found")
     return pk
+
+
+_NEWEST = (
+    select(Release.snapshot_pk)
+    .where(Release.assignment_pk == bindparam("assignment_pk"))
+    .order_by(Release.version.desc())
+    .limit(1)
+)
 
 
 def fetch_assignment(
@@ -62,13 +74,8 @@ def fetch_assignment(
     """
     access = require_member(connection, identity, course_id)
     assignment_pk = get_assignment(connection, access, assignment_id)
-    newest = (
-        select(Release.snapshot_pk)
-        .where(Release.assignment_pk == assignment_pk)
-        .order_by(Release.version.desc())
-        .limit(1)
-    )
-    return snapshots.list_files(connection, connection.scalars(newest).one())
+    snapshot_pk = connection.scalars(_NEWEST, {"assignment_pk": assignment_pk}).one()
+    return snapshots.list_files(connection, snapshot_pk)
 
 
 def require_new_assignment(

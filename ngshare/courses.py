@@ -17,7 +17,6 @@ from ngshare.users import ensure_users
 EXISTS = "Course already exists"
 
 
-# Statements of the calls that come most often are built once: building costs more than running.
 _ALL_COURSES = select(Course.name).where(Course.deleted_at.is_(None)).order_by(Course.name)
 _COURSES_OF_USER = (
     _ALL_COURSES.join(Membership, Membership.course_pk == Course.pk)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from ngshare.database.models import INSTRUCTOR, Course, Membership, User
 from ngshare.errors import NotFound, PermissionDenied
@@ -61,6 +61,16 @@ class Access:
         return not self.identity.is_service and self.identity.name == user_name
 
 
+# Built once, as are others that many calls need: to build a statement takes longer than to run it.
+_ENTER = (
+    select(Course.pk, Membership.role, Membership.active)
+    .select_from(Course)
+    .outerjoin(User, User.name == bindparam("user_name"))
+    .outerjoin(Membership, and_(Membership.course_pk == Course.pk, Membership.user_pk == User.pk))
+    .where(Course.name == bindparam("course_id"), Course.deleted_at.is_(None))
+)
+
+
 def require_admin(identity: Identity) -> None:
     """Raise PermissionDenied unless the caller is an admin."""
     if not identity.is_admin:
@@ -74,15 +84,8 @@ def enter_course(connection: Connection, identity: Identity, course_id: str) -> 
         NotFound: no such course.
     """
     user_name = None if identity.is_service else identity.name
-    row = connection.execute(
-        select(Course.pk, Membership.role, Membership.active)
-        .select_from(Course)
-        .outerjoin(User, User.name == user_name)
-        .outerjoin(
-            Membership, and_(Membership.course_pk == Course.pk, Membership.user_pk == User.pk)
-        )
-        .where(Course.name == course_id, Course.deleted_at.is_(None))
-    ).one_or_none()
+    names = {"course_id": course_id, "user_name": user_name}
+    row = connection.execute(_ENTER, names).one_or_none()
     if row is None:
         raise NotFound("Course not found")
     return Access(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from sqlalchemy import Connection, Row, case, func, or_, select
+from sqlalchemy import Connection, Row, bindparam, case, func, or_, select
 
 from ngshare import wire
 from ngshare.assignments import get_assignment
@@ -62,6 +62,17 @@ def _enter(
     return access, get_assignment(connection, access, assignment_id, keep)
 
 
+_LOCK_USER = select(User.pk).where(User.pk == bindparam("user_pk")).with_for_update(key_share=True)
+_SO_FAR = select(
+    func.count(),
+    func.sum(case((Submission.at > bindparam("minute_ago"), 1), else_=0)),
+    func.max(Submission.at),
+).where(
+    Submission.assignment_pk == bindparam("assignment_pk"),
+    Submission.user_pk == bindparam("user_pk"),
+)
+
+
 def submit(
     connection: Connection,
     identity: Identity,
@@ -79,23 +90,16 @@ def submit(
     access, assignment_pk = _enter(connection, identity, course_id, assignment_id, keep=True)
     user_pk = ensure_users(connection, [identity.name])[identity.name]
     # One submission of a user at a time, so that their times grow.
-    connection.execute(select(User.pk).where(User.pk == user_pk).with_for_update(key_share=True))
+    connection.execute(_LOCK_USER, {"user_pk": user_pk})
     now = datetime.now(timezone.utc)
-    minute = func.sum(case((Submission.at > now - timedelta(minutes=1), 1), else_=0))
-    count, recent, last = connection.execute(
-        select(func.count(), minute, func.max(Submission.at)).where(
-            Submission.assignment_pk == assignment_pk, Submission.user_pk == user_pk
-        )
-    ).one()
+    whose = {"assignment_pk": assignment_pk, "user_pk": user_pk}
+    minute_ago = now - timedelta(minutes=1)
+    count, recent, last = connection.execute(_SO_FAR, {**whose, "minute_ago": minute_ago}).one()
     limits.check_submissions(count, recent or 0)
     at = now if last is None else max(now, last + timedelta(microseconds=1))
     connection.execute(
-        insert(connection, Submission).values(
-            assignment_pk=assignment_pk,
-            user_pk=user_pk,
-            at=at,
-            snapshot_pk=snapshots.put(connection, directory),
-        )
+        insert(connection, Submission),
+        {**whose, "at": at, "snapshot_pk": snapshots.put(connection, directory)},
     )
     limits.check_course(connection, access.course_pk)
     return at

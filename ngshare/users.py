@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from ngshare.database.engine import insert
 from ngshare.database.models import User
 
 NAMES_A_STATEMENT = 500
+
+_BY_NAMES = select(User.name, User.pk).where(User.name.in_(bindparam("names", expanding=True)))
 
 
 def ensure_users(connection: Connection, names: Collection[str]) -> dict[str, int]:
@@ -18,11 +20,12 @@ def ensure_users(connection: Connection, names: Collection[str]) -> dict[str, in
     known: dict[str, int] = {}
     for start in range(0, len(wanted), NAMES_A_STATEMENT):
         batch = wanted[start : start + NAMES_A_STATEMENT]
-        query = select(User.name, User.pk).where(User.name.in_(batch))
-        known.update((name, pk) for name, pk in connection.execute(query))
+        found = connection.execute(_BY_NAMES, {"names": batch})
+        known.update((name, pk) for name, pk in found)
         # In one order everywhere, so that two transactions don't deadlock.
         missing = [{"name": name} for name in sorted(batch) if name not in known]
         if missing:
             connection.execute(insert(connection, User).on_conflict_do_nothing(), missing)
-            known.update((name, pk) for name, pk in connection.execute(query))
+            found = connection.execute(_BY_NAMES, {"names": batch})
+            known.update((name, pk) for name, pk in found)
     return {name: known[name] for name in wanted}

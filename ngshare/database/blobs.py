@@ -37,6 +37,9 @@ _CONTENTS = (
     .where(Blob.digest.in_(bindparam("digests", expanding=True)))
     .order_by(Blob.digest, BlobChunk.seq)
 )
+_USES = select(Blob.digest, Blob.unused_since).where(
+    Blob.digest.in_(bindparam("digests", expanding=True))
+)
 _CHUNK = (
     select(Blob.encoding, BlobChunk.data)
     .join(BlobChunk, BlobChunk.digest == Blob.digest)
@@ -104,15 +107,17 @@ def _compress(chunk: bytes) -> bytes:
 
 def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in chunks of CHUNK_BYTES, the last of them shorter."""
-    rest = bytearray()
+    waiting: list[bytes] = []
+    size = 0
     for piece in pieces:
-        rest += piece
-        whole = len(rest) - len(rest) % CHUNK_BYTES
-        for start in range(0, whole, CHUNK_BYTES):
-            yield bytes(rest[start : start + CHUNK_BYTES])
-        del rest[:whole]
-    if rest:
-        yield bytes(rest)
+        while size + len(piece) >= CHUNK_BYTES:
+            end = CHUNK_BYTES - size
+            yield b"".join([*waiting, piece[:end]])
+            waiting, size, piece = [], 0, piece[end:]
+        waiting.append(piece)
+        size += len(piece)
+    if size:
+        yield b"".join(waiting)
 
 
 def put(connection: Connection, blobs: Iterable[PackedBlob]) -> None:
@@ -136,8 +141,8 @@ def put(connection: Connection, blobs: Iterable[PackedBlob]) -> None:
         ]
         # Another replica may store the same content just now: whoever got the row writes the
         # chunks, and the other has waited for that commit.
-        statement = insert(connection, Blob).values(rows).on_conflict_do_nothing()
-        ours = set(connection.scalars(statement.returning(Blob.digest)))
+        statement = insert(connection, Blob).on_conflict_do_nothing().returning(Blob.digest)
+        ours = set(connection.scalars(statement, rows))
         for column, name in (("size", "new_bytes"), ("stored_size", "stored_bytes")):
             count(connection, name, sum(row[column] for row in rows if row["digest"] in ours))
         for rows in _chunk_rows(blob for blob in missing if blob.digest in ours):
@@ -222,9 +227,7 @@ def _use_again(connection: Connection, digests: Collection[bytes]) -> set[bytes]
 
     What it removes just now is not among them.
     """
-    rows = connection.execute(
-        select(Blob.digest, Blob.unused_since).where(Blob.digest.in_(digests))
-    ).all()
+    rows = connection.execute(_USES, {"digests": list(digests)}).all()
     known = {row.digest for row in rows if row.unused_since is None}
     if marked := [row.digest for row in rows if row.unused_since is not None]:
         unmark = update(Blob).where(Blob.digest.in_(marked)).values(unused_since=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import random
 import sqlite3
@@ -123,7 +124,12 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def insert(connection: Connection, model: type[Base]) -> Any:
     """An INSERT into a model's table that knows ON CONFLICT, in the connection's dialect."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return _insert(connection.dialect.name, model)
+
+
+@functools.cache
+def _insert(dialect_name: str, model: type[Base]) -> Any:
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
     return dialect.insert(model.__table__)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, delete, select
+from sqlalchemy import Connection, Select, bindparam, delete, select
 
 from ngshare import wire
 from ngshare.database import blobs
@@ -52,10 +52,13 @@ def pack(files: Mapping[str, PackedBlob]) -> PackedSnapshot:
     return PackedSnapshot(digest, dict(files))
 
 
+_BY_DIGEST = select(Snapshot.pk).where(Snapshot.digest == bindparam("digest"))
+
+
 def put(connection: Connection, packed: PackedSnapshot) -> int:
     """Store a directory, or find the equal one that is there; its primary key."""
     count(connection, "offered_bytes", sum(blob.size for blob in packed.files.values()))
-    known = connection.scalar(select(Snapshot.pk).where(Snapshot.digest == packed.digest))
+    known = connection.scalar(_BY_DIGEST, {"digest": packed.digest})
     if known is not None:
         return known
     blobs.put(connection, packed.files.values())
@@ -65,7 +68,7 @@ def put(connection: Connection, packed: PackedSnapshot) -> int:
         "file_count": len(packed.files),
     }
     # If another replica stores an equal one just now, this fails, and the transaction is repeated.
-    pk = connection.scalars(insert(connection, Snapshot).values(row).returning(Snapshot.pk)).one()
+    pk = connection.scalars(insert(connection, Snapshot).returning(Snapshot.pk), row).one()
     if packed.files:
         connection.execute(
             insert(connection, SnapshotFile),
@@ -77,14 +80,17 @@ def put(connection: Connection, packed: PackedSnapshot) -> int:
     return pk
 
 
+_FILES = (
+    select(SnapshotFile.path, Blob.size, Blob.digest, Blob.checksum)
+    .join(Blob, Blob.digest == SnapshotFile.digest)
+    .where(SnapshotFile.snapshot_pk == bindparam("snapshot_pk"))
+    .order_by(SnapshotFile.path)
+)
+
+
 def list_files(connection: Connection, snapshot_pk: int) -> list[StoredFile]:
     """The files of a snapshot, sorted by path."""
-    rows = connection.execute(
-        select(SnapshotFile.path, Blob.size, Blob.digest, Blob.checksum)
-        .join(Blob, Blob.digest == SnapshotFile.digest)
-        .where(SnapshotFile.snapshot_pk == snapshot_pk)
-        .order_by(SnapshotFile.path)
-    )
+    rows = connection.execute(_FILES, {"snapshot_pk": snapshot_pk})
     return [StoredFile(*row) for row in rows]
 
 

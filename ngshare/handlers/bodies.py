@@ -166,7 +166,10 @@ def _unescape_block(block: bytes) -> bytes:
     block = block.replace(b"+", b" ")
     if b"=" not in block and b"\n" not in block and b"\r" not in block:
         plain = binascii.a2b_qp(block.replace(b"%", b"="))
-        # Every well-formed escape makes the text shorter by two, and a malformed one by less.
+        # Of a malformed escape the sign is left, unless it is the last character; and every
+        # well-formed one makes the text shorter by two, which takes longer to see.
+        if b"=" not in plain and not block.endswith(b"%"):
+            return plain
         if len(plain) + 2 * block.count(b"%") == len(block):
             return plain
     return unquote_to_bytes(block)

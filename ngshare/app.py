@@ -346,6 +346,8 @@ class NgShare(Application):
         handler.setFormatter(JsonFormatter() if self.log_json else logging.Formatter(plain))
         logging.basicConfig(level=self.log_level, handlers=[handler])
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        # What no format of ours shows need not be found out for every line.
+        logging.logThreads = logging.logMultiprocessing = False
 
     def _write_config(self) -> None:
         if os.path.exists(self.config_file):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ngshare")
 
+READ_BYTES = 64 << 10  # what a stream makes room for when it reads
+LONG_READ_BYTES = 256 << 10  # the same, for long bodies
 # For a request's header, and between two calls. Proxies and clients keep unused connections for
 # 60 to 90 seconds: who closes first should be they, lest a call meets a connection being closed.
 IDLE_SECONDS = 120.0
@@ -34,16 +36,25 @@ class Server(HTTPServer):
     """Tornado's server, which also tells the streams of its connections."""
 
     def initialize(self, application: Application) -> None:  # type: ignore[override]
-        super().initialize(application, idle_connection_timeout=IDLE_SECONDS)
+        super().initialize(application, chunk_size=LONG_READ_BYTES)
+        self.conn_params.header_timeout = None  # a timer for each call; see close_idle
+        self.read_chunk_size = READ_BYTES
         self._streams: WeakSet[IOStream] = WeakSet()
 
     def handle_stream(self, stream: IOStream, address: tuple) -> None:
         self._streams.add(stream)
+        # Once for all: Tornado would do so before and after each answer, by system calls.
+        stream.set_nodelay(True)
+        stream.set_nodelay = _leave  # type: ignore[method-assign]
         super().handle_stream(stream, address)
 
     @property
     def streams(self) -> list[IOStream]:
         return [stream for stream in self._streams if not stream.closed()]
+
+
+def _leave(value: bool) -> None:
+    pass
 
 
 async def drain(server: Server, calls: Collection[BaseHandler], seconds: float) -> None:
@@ -99,6 +110,25 @@ async def cut_slow_clients(calls: Collection[BaseHandler], seconds: float) -> No
                 call.cut()
             else:
                 marks[call] = since, before
+
+
+async def close_idle(server: Server, calls: Collection[BaseHandler]) -> None:
+    """Close, for ever, connections on which no call has begun or ended for IDLE_SECONDS."""
+    clock = asyncio.get_running_loop().time
+    marks: dict[IOStream, tuple[float, int]] = {}  # since when it idles, having sent how much
+    while True:
+        await asyncio.sleep(IDLE_SECONDS / 10)
+        busy = {call.stream for call in calls}
+        now, old_marks, marks = clock(), marks, {}
+        for stream in server.streams:
+            sent = stream._total_write_done_index
+            since, before = old_marks.get(stream, (now, sent))
+            if stream in busy or sent != before:
+                continue
+            if now - since >= IDLE_SECONDS:
+                stream.close()
+            else:
+                marks[stream] = since, before
 
 
 def _taken_bytes(stream: IOStream) -> int:

@@ -18,7 +18,7 @@ from tornado.web import Application as WebApplication
 
 from ngshare import __version__
 from ngshare.auth import HubAuthenticator, StandAloneAuthenticator, derive_key
-from ngshare.connections import Server, cut_slow_clients, drain
+from ngshare.connections import Server, close_idle, cut_slow_clients, drain
 from ngshare.database import garbage
 from ngshare.database.engine import Database, make_engine
 from ngshare.database.upgrade import UpgradeError, open_database
@@ -95,7 +95,10 @@ async def run(options: NgShare, sockets: list[socket.socket], stop: asyncio.Even
     calls = application.settings["calls"]
     server = Server(application)
     server.add_sockets(sockets)
-    cutter = loop.create_task(cut_slow_clients(calls, options.slow_client_seconds))
+    watches = [
+        loop.create_task(cut_slow_clients(calls, options.slow_client_seconds)),
+        loop.create_task(close_idle(server, calls)),
+    ]
     if isinstance(authenticator, HubAuthenticator):
         await _greet_hub(authenticator)
     stopping = application.settings["stopping"]
@@ -103,7 +106,8 @@ async def run(options: NgShare, sockets: list[socket.socket], stop: asyncio.Even
     await stop.wait()
     stopping.set()
     await drain(server, calls, options.drain_seconds)
-    cutter.cancel()
+    for watch in watches:
+        watch.cancel()
     await collecting
     database.close()
 

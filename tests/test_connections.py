@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -19,7 +20,7 @@ from tornado.testing import bind_unused_port
 
 from ngshare import connections
 from ngshare.app import NgShare
-from ngshare.connections import Server
+from ngshare.connections import Server, close_idle
 from ngshare.database.engine import Database
 from ngshare.service import make_application, make_authenticator
 from tests.api import encode
@@ -185,11 +186,14 @@ def test_who_sends_no_header_in_time_is_disconnected(
         application = make_application(options, "/p/", make_authenticator(options, "/p/"), database)
         server = Server(application)
         server.add_sockets([listening])
+        watches.append(asyncio.ensure_future(close_idle(server, application.settings["calls"])))
         return server
 
+    watches: list[asyncio.Future[None]] = []
     server = loop_thread.call(start)
     with socket.create_connection(("127.0.0.1", port)) as client:
         assert send_slowly(client, b"GET /healthz HTTP/1.1\r\nHost: " + b"x" * 100, 10) < 3
+    loop_thread.call(watches[0].cancel)
     loop_thread.call(server.stop)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
-import os
 import secrets
 import tempfile
 import time
@@ -20,6 +19,7 @@ from tornado.iostream import IOStream
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from ngshare import wire
+from ngshare.connections import LONG_READ_BYTES, READ_BYTES
 from ngshare.database.engine import Database
 from ngshare.errors import (
     InvalidRequest,
@@ -46,8 +46,9 @@ SHORT_BODY_BYTES = 1 << 20  # the limit for calls that carry no files
 SPOOLED_BYTES = 512 << 10  # of a long body, taken to the disk at once
 JSON_CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-# Encoding and decoding, which must not keep those waiting who read the database.
-CODERS = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "ngshare-coder")
+# Decoding must not keep those waiting who read the database, nor long uploads short ones.
+DECODERS = ThreadPoolExecutor(1, "ngshare-decoder")
+LONG_DECODERS = ThreadPoolExecutor(2, "ngshare-long-decoder")
 UNLIMITED = 1 << 62  # for Tornado, whose own limit would break the connection
 
 
@@ -126,6 +127,8 @@ class BaseHandler(Login):
             raise InvalidRequest("The header Content-Length is no number")
         if len(length) > 18 or int(length) > self._body_limit:
             raise self._too_large()
+        if int(length) > LONG_READ_BYTES:
+            self.stream.read_chunk_size = LONG_READ_BYTES
 
     @property
     def _connection(self) -> HTTP1Connection:
@@ -176,6 +179,7 @@ class BaseHandler(Login):
     def on_finish(self) -> None:
         """The answer is made. The call ends when the client has taken it, or is gone."""
         self.body.close()
+        self.stream.read_chunk_size = READ_BYTES
         if self.stream.writing():
             self.stream.write(b"").add_done_callback(self._on_taken)
         else:
@@ -300,7 +304,8 @@ class BaseHandler(Login):
         Raises:
             StorageFull: it found no room on the disk.
         """
-        return await self._work(CODERS, lambda: _report_full_disk(function, *args, **kwargs))
+        threads = LONG_DECODERS if self.body.size > MEMORY_BYTES else DECODERS
+        return await self._work(threads, lambda: _report_full_disk(function, *args, **kwargs))
 
     @staticmethod
     def _work(executor: Executor, function: Callable[[], T]) -> Awaitable[T]:
@@ -320,8 +325,11 @@ class BaseHandler(Login):
             self.set_header("Connection", "close")
         self.clear_header("Server")
 
-    def compute_etag(self) -> None:
-        """None: Tornado would hash every answer."""
+    def set_etag_header(self) -> None:
+        """Do nothing: Tornado would hash every answer."""
+
+    def check_etag_header(self) -> bool:
+        return False
 
     def write(self, chunk: str | bytes | dict) -> None:
         self.sent_bytes += len(chunk)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-BLOCK_BYTES = 256 << 10  # what is worked on at once, while other threads wait
+BLOCK_BYTES = 128 << 10  # what is worked on at once, while other threads wait
 
 
 class Spool:

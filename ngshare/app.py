@@ -54,8 +54,8 @@ class NgShare(Application):
 
     storage = Unicode(
         "/srv/ngshare/files/",
-        help="""The folder in which ngshare 0.6 kept files. ngshare 1.0 keeps them in the
-        database; the option is accepted so that existing command lines go on working.""",
+        help="""The folder in which ngshare 0.5 and 0.6 kept files. It is read when their database
+        is taken over; ngshare 1.0 keeps files in the database.""",
     ).tag(config=True)
 
     admins = CommaList(

@@ -53,7 +53,7 @@ class Command(NgShare):
             StartError: it can't be used as it is.
         """
         try:
-            return open_database(self.database, may_upgrade=may_upgrade)
+            return open_database(self.database, may_upgrade, Path(self.storage))
         except UpgradeError as error:
             raise StartError(str(error)) from None
 

@@ -54,6 +54,12 @@ class Conflict(NgShareError):
     status = 409
 
 
+class ContentLost(NgShareError):
+    """A file is known, but its bytes were lost by an earlier release."""
+
+    status = 410
+
+
 class TooLarge(NgShareError):
     """The body is over a limit; the message names it."""
 

@@ -9,6 +9,7 @@ import random
 import signal
 import socket
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -67,7 +68,7 @@ def prepare(options: NgShare) -> list[socket.socket]:
     host, port = resolve_address(options)
     make_authenticator(options, prefix)
     try:
-        open_database(options.database, may_upgrade=options.upgrade_db).close()
+        open_database(options.database, options.upgrade_db, Path(options.storage)).close()
     except UpgradeError as error:
         raise StartError(str(error)) from None
     try:

@@ -34,7 +34,9 @@ MAY_IMPORT = {
     "workers": "service",
     "service": "handlers auth connections database metrics readiness errors limits",
     "connections": "",
-    "handlers": f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool",
+    "handlers": (
+        f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool"
+    ),
     "assignments": f"limits {BELOW_DOMAIN}",
     "courses": f"assignments users {BELOW_DOMAIN}",
     "dump": BELOW_DOMAIN,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, select
 
 from ngshare import wire
 from ngshare.database import blobs
-from ngshare.database.blobs import PackedBlob
+from ngshare.database.blobs import MISSING, PackedBlob
 from ngshare.database.engine import count, insert
 from ngshare.database.models import (
     Blob,
@@ -38,12 +38,16 @@ class PackedSnapshot:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file of a stored snapshot: size in bytes, digest SHA-256, checksum MD5."""
+    """A file of a stored snapshot: size in bytes, digest SHA-256, checksum MD5.
+
+    One that is missing was lost before this database was made.
+    """
 
     path: str
     size: int
     digest: bytes
     checksum: bytes
+    is_missing: bool = False
 
 
 def pack(files: Mapping[str, PackedBlob]) -> PackedSnapshot:
@@ -81,7 +85,7 @@ def put(connection: Connection, packed: PackedSnapshot) -> int:
 
 
 _FILES = (
-    select(SnapshotFile.path, Blob.size, Blob.digest, Blob.checksum)
+    select(SnapshotFile.path, Blob.size, Blob.digest, Blob.checksum, Blob.encoding == MISSING)
     .join(Blob, Blob.digest == SnapshotFile.digest)
     .where(SnapshotFile.snapshot_pk == bindparam("snapshot_pk"))
     .order_by(SnapshotFile.path)

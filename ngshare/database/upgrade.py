@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import datetime, timezone
 from pathlib import Path
 
 from alembic import command
@@ -12,12 +14,18 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from ngshare.database import backup
 from ngshare.database.engine import Database, make_engine
+from ngshare.database.takeover import TakeOverError, is_old, take_over
 
 # Any constant will do, as long as every replica asks for the same one.
 ADVISORY_LOCK = 0x6E67_7368_6172_65
 
-OLD_REVISIONS = {"aa00db20c10a", "1921a169739b"}  # written by ngshare 0.5 and 0.6
+OLD_REVISIONS = {"aa00db20c10a", "1921a169739b"}  # of ngshare 0.5 and 0.6
+
+NOWHERE = Path("/nonexistent")
+
+log = logging.getLogger("ngshare")
 
 
 class UpgradeError(Exception):
@@ -49,8 +57,11 @@ def is_there(database: Database) -> bool:
     return not database.is_sqlite or Path(str(database.engine.url.database)).exists()
 
 
-def open_database(url: str, may_upgrade: bool) -> Database:
+def open_database(url: str, may_upgrade: bool, storage: Path = NOWHERE) -> Database:
     """A database with this release's schema.
+
+    Args:
+        storage: the folder of files, if ngshare 0.5 or 0.6 wrote the database.
 
     Raises:
         UpgradeError: it can't be reached, or its schema is another one.
@@ -65,9 +76,9 @@ def open_database(url: str, may_upgrade: bool) -> Database:
         ) from None
     try:
         if may_upgrade:
-            upgrade(engine)
+            upgrade(engine, storage)
         else:
-            check(engine)
+            check(engine, storage)
     except (UpgradeError, DBAPIError) as error:
         engine.dispose()
         if isinstance(error, UpgradeError):
@@ -76,8 +87,11 @@ def open_database(url: str, may_upgrade: bool) -> Database:
     return Database(engine)
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, storage: Path = NOWHERE) -> None:
     """Upgrade to this release's schema in one transaction; replicas wait for one another.
+
+    Args:
+        storage: see open_database.
 
     Raises:
         UpgradeError: the database was written by something else.
@@ -85,6 +99,9 @@ def upgrade(engine: Engine) -> None:
     with engine.execution_options(writes=True).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": ADVISORY_LOCK})
+        if engine.dialect.name == "sqlite" and is_old(connection):
+            _take_over(engine, connection, storage)
+            return
         _refuse_foreign(connection)
         try:
             command.upgrade(_config(connection), "head")
@@ -95,23 +112,50 @@ def upgrade(engine: Engine) -> None:
             ) from error
 
 
-def check(engine: Engine) -> None:
+def check(engine: Engine, storage: Path = NOWHERE) -> None:
     """Raise UpgradeError unless the schema is this release's."""
     with engine.connect() as connection:
+        if is_old(connection):
+            raise UpgradeError(
+                "The database was written by ngshare 0.5 or 0.6. To take it over: "
+                f"ngshare upgrade-db --database {_url(engine)} --storage {storage}"
+            )
         _refuse_foreign(connection)
         current = current_revision(connection)
     if current != head_revision():
         raise UpgradeError(
             f"The database has the schema {current or 'of an empty database'} and this release "
-            f"needs {head_revision()}: start ngshare once without --no-upgrade-db"
+            f"needs {head_revision()}. To upgrade it: ngshare upgrade-db --database {_url(engine)}"
         )
+
+
+def _url(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)
+
+
+def _take_over(engine: Engine, connection: Connection, storage: Path) -> None:
+    path = Path(str(engine.url.database))
+    copy = path.with_name(f"{path.name}.before-1.0.{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}")
+    log.info("%s is of ngshare 0.5 or 0.6 and is taken over, with the files in %s", path, storage)
+    try:
+        backup.copy_sqlite(str(engine.url), copy)
+        log.info("Its backup is %s", copy)
+        report = take_over(
+            connection, storage, lambda: command.upgrade(_config(connection), "head")
+        )
+    except (TakeOverError, backup.BackupError) as error:
+        raise UpgradeError(
+            "The database of ngshare 0.5 or 0.6 can't be taken over, and was left as it was: "
+            f"{error}"
+        ) from None
+    report.log()
 
 
 def _refuse_foreign(connection: Connection) -> None:
     current = current_revision(connection)
-    tables = set(inspect(connection).get_table_names())
-    if current in OLD_REVISIONS or (current is None and "courses" in tables):
+    names = set(inspect(connection).get_table_names())
+    if current in OLD_REVISIONS or (current is None and "courses" in names):
         raise UpgradeError(
-            "The database was written by ngshare 0.5 or 0.6, which this development version "
-            "can't take over yet: nothing was changed; give another --database"
+            "The database was written by ngshare 0.5 or 0.6, but lacks some of its tables, or is "
+            "no SQLite file: it can't be taken over; nothing was changed"
         )

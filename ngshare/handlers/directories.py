@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from ngshare import wire
 from ngshare.database import blobs
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
-from ngshare.errors import DamagedContent
+from ngshare.errors import ContentLost, DamagedContent
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.uploads import decode_files
 
@@ -51,6 +51,12 @@ class DirectoryHandler(BaseHandler):
         if self.flag("list_only"):
             self.answer(**keys, files=[_describe(file) for file in files])
             return
+        if missing := next((file for file in files if file.is_missing), None):
+            raise ContentLost(
+                f"The file {missing.path} was lost before this site was upgraded from ngshare 0.6, "
+                "so its directory can't be fetched as a whole; list_only=true lists it. The "
+                "manual's page on upgrading tells what the admin can do"
+            )
         self.set_header("Content-Type", "application/json")
         opening = msgspec.json.encode({"success": True, **keys})
         self.write(opening[:-1] + b',"files":[')

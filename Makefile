@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: run test unit lint docs clean
+.PHONY: run test unit faults lint docs clean
 
 # ngshare without a Hub, on sample data
 run: .venv/ngshare
@@ -13,6 +13,10 @@ test: environments
 # the tests that need no Hub
 unit: .venv/tests
 	.venv/bin/python -m pytest tests --ignore tests/integration
+
+# the service killed again and again, full disks, lost databases, ill Hubs; about ten minutes
+faults: .venv/tests
+	.venv/bin/python -m pytest tests/faults --full
 
 lint: .venv/tests
 	.venv/bin/ruff check .

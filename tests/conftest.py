@@ -20,9 +20,22 @@ from ngshare.database.upgrade import upgrade
 from ngshare.service import make_application, make_authenticator
 from tests.api import Api
 from tests.fake_hub import SERVICE_TOKEN, FakeHub, LoopThread, RunningServer
+from tests.faults.storm import REPORTS
 from tests.postgres import PostgreSQL
 
 PREFIX = "/services/ngshare/"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="faults as `make faults` has them")
+    parser.addoption("--fault-seed", type=int, help="repeat what an earlier run left to chance")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if REPORTS:
+        terminalreporter.section("faults")
+        for line in REPORTS:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The disk is full: what was stored stays, what can't be is refused, and room is enough to go on."""
+"""The disk is full: what was stored stays, what can't be is refused, and new room is used."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ CHECKED_EACH = 10  # kills between looks at every byte
 def report(what: str, kills: int, storm: Storm, found: tuple[int, int, int]) -> None:
     lost, half, unacknowledged = found
     REPORTS.append(
-        f"{what}: {kills} kills, {storm.requests} submissions sent, {storm.receipt_count} receipts, "
-        f"lost {lost}, half visible {half}, there without a receipt {unacknowledged}"
+        f"{what}: {kills} times, {storm.requests} submissions sent, "
+        f"{storm.receipt_count} receipts, lost {lost}, half visible {half}, there without a receipt {unacknowledged}"
     )
 
 

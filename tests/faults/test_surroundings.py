@@ -1,4 +1,4 @@
-"""PostgreSQL is away, the Hub is ill, clients vanish: the service answers, and goes on by itself."""
+"""PostgreSQL is away, the Hub ill, clients vanish: the service answers, and goes on by itself."""
 
 from __future__ import annotations
 

@@ -25,7 +25,6 @@ Manifest = tuple[tuple[str, str], ...]
 def manifest(files: Mapping[str, bytes]) -> Manifest:
     """Paths and MD5s, as lists of files show them."""
     return tuple((path, hashlib.md5(files[path]).hexdigest()) for path in sorted(files))
-    )
 
 
 @dataclass

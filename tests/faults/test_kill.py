@@ -24,7 +24,8 @@ def report(what: str, kills: int, storm: Storm, found: tuple[int, int, int]) -> 
     lost, half, unacknowledged = found
     REPORTS.append(
         f"{what}: {kills} times, {storm.requests} submissions sent, "
-        f"{storm.receipt_count} receipts, lost {lost}, half visible {half}, there without a receipt {unacknowledged}"
+        f"{storm.receipt_count} receipts, lost {lost}, half visible {half}, "
+        f"there without a receipt {unacknowledged}"
     )
 
 

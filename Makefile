@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: run test unit faults lint docs clean
+.PHONY: run test unit faults bench lint docs clean
 
 # ngshare without a Hub, on sample data
 run: .venv/ngshare
@@ -17,6 +17,10 @@ unit: .venv/tests
 # the service killed again and again, full disks, lost databases, ill Hubs; about ten minutes
 faults: .venv/tests
 	.venv/bin/python -m pytest tests/faults --full
+
+# ngshare beside 0.6.0, on a quiet machine; about ten minutes
+bench: .venv/tests
+	.venv/bin/python -m benchmarks --page docs/benchmarks.md
 
 lint: .venv/tests
 	.venv/bin/ruff check .

@@ -15,11 +15,24 @@ from . import course
 from .measurements import MEASUREMENTS, Measurement, now
 from .processes import BenchmarkError
 from .report import Cell, Line, footnotes, markdown_table, median, plain_table, verdict
-from .servers import OLD_VERSION, Hub, Server, old_python, old_server, our_server, versions
+from .servers import (
+    FLOOR,
+    OLD_VERSION,
+    Hub,
+    Server,
+    floor_server,
+    old_python,
+    old_server,
+    our_server,
+    versions,
+)
+from .sites import SITES
 
-GROUPS = list(dict.fromkeys(measurement.group for measurement in MEASUREMENTS))
-Cells = tuple[Cell, Cell]
-SERVERS = {OLD_VERSION: old_server, "ours": our_server}
+ALL = [*MEASUREMENTS, *SITES]
+GROUPS = list(dict.fromkeys(measurement.group for measurement in ALL))
+WITH_FLOOR = ("courses", "fetch", "submit")
+Cells = tuple[Cell, Cell, Cell]
+SERVERS = {OLD_VERSION: old_server, "ours": our_server, FLOOR: floor_server}
 
 
 def arguments() -> argparse.Namespace:
@@ -45,6 +58,7 @@ def arguments() -> argparse.Namespace:
         "--hub-delay", type=float, default=5.0, help="ms the Hub takes to answer (default: 5)"
     )
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the manual's page")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     return parser.parse_args()
 
@@ -60,7 +74,9 @@ class Site:
         try:
             self.server = SERVERS[name](folder / name, hub.url)
             self.server.start()
-            course.create(self.server)
+            self.server.state["hub pid"] = hub.pid
+            if name != FLOOR:
+                course.create(self.server)
         except BenchmarkError as error:
             self.failure = str(error)
 
@@ -80,25 +96,32 @@ class Site:
             self.server.stop()
 
 
-def compare(old: Site, ours: Site, measurement: Measurement, seconds: float) -> list[Cells]:
-    """Measure one server right after the other; the two cells of each row."""
+def compare(
+    old: Site, ours: Site, floor: Site, measurement: Measurement, seconds: float
+) -> list[Cells]:
+    """Measure one server right after the other; the cells of each row."""
     if measurement.not_for_old:
         olds = [Cell(left_out=measurement.not_for_old)] * len(measurement.rows)
     else:
         olds = old.measure(measurement, seconds)
-    return list(zip(olds, ours.measure(measurement, seconds), strict=True))
+    floors = [Cell()] * len(measurement.rows)
+    if measurement.group in WITH_FLOOR and floor.server is not None:
+        floors = floor.measure(measurement, seconds)
+    return list(zip(olds, ours.measure(measurement, seconds), floors, strict=True))
 
 
 def compare_often(
-    old: Site, ours: Site, measurement: Measurement, options: argparse.Namespace
+    old: Site, ours: Site, floor: Site, measurement: Measurement, options: argparse.Namespace
 ) -> list[Line]:
     """The same in several rounds, so that what else the machine does hits both servers alike."""
     print(f"measuring: {measurement.rows[0].title}", file=sys.stderr)
-    rounds = [compare(old, ours, measurement, options.seconds) for _ in range(options.rounds)]
+    rounds = [
+        compare(old, ours, floor, measurement, options.seconds) for _ in range(options.rounds)
+    ]
     lines = []
     for row, *cells in zip(measurement.rows, *rounds, strict=True):
-        olds, news = zip(*cells, strict=True)
-        lines.append(Line(row, median(olds), median(news)))
+        olds, news, floors = zip(*cells, strict=True)
+        lines.append(Line(row, median(olds), median(news), floors[0]))
     return lines
 
 
@@ -113,9 +136,8 @@ def measure_all(options: argparse.Namespace) -> list[Line]:
         for name in SERVERS:
             sites.append(Site(name, folder, hub, name in wanted))
             stack.callback(sites[-1].stop)
-        chosen = [m for m in MEASUREMENTS if not options.only or m.group in options.only]
-        old, ours = sites
-        compared = (compare_often(old, ours, measurement, options) for measurement in chosen)
+        chosen = [m for m in ALL if not options.only or m.group in options.only]
+        compared = (compare_often(*sites, measurement, options) for measurement in chosen)
         return [line for lines in compared for line in lines]
 
 
@@ -148,6 +170,32 @@ def show(lines: list[Line], about: dict[str, Any], markdown: bool) -> None:
     print(verdict(lines))
 
 
+PAGE = """# Measurements
+
+Written by `make bench`: ngshare beside its predecessor 0.6.0, both behind a Hub that answers in
+{hub_delay_ms:g} ms, and a bare Tornado handler that moves the same bytes, in one run on one machine.
+What is measured and how is in `benchmarks/README.md`. Identities are cached, ngshare's commits are
+durable, the figures are of one process unless the row says something else; load generator, Hub and
+server share the processors.
+
+{table}
+
+{notes}
+
+{when}: {processors} processors, Python {python}, {seconds:g} s a rate, rounds: {rounds}.
+ngshare with {ours}; 0.6.0 with {old}.
+"""
+
+
+def page(lines: list[Line], about: dict[str, Any]) -> str:
+    packages = {
+        name: ", ".join(f"{package} {version}" for package, version in about[key].items())
+        for name, key in (("ours", "ours"), ("old", OLD_VERSION))
+    }
+    notes = "\n".join(f"- {note}" for note in footnotes(lines))
+    return PAGE.format(**{**about, **packages, "table": markdown_table(lines), "notes": notes})
+
+
 def end(number: int, frame: object) -> NoReturn:
     """Unwind on SIGTERM as on Ctrl-C, so that every process is stopped."""
     sys.exit(128 + number)
@@ -159,6 +207,8 @@ def main() -> int:
     lines = measure_all(options)
     about = surroundings(options)
     show(lines, about, options.markdown)
+    if options.page:
+        options.page.write_text(page(lines, about))
     if options.json:
         report = {"about": about, "lines": [line.as_dict() for line in lines]}
         options.json.write_text(json.dumps(report, indent=1) + "\n")

@@ -11,6 +11,7 @@ There are three kinds of job, told apart by `kind`:
 """
 
 import asyncio
+import itertools
 import json
 import os
 import socket
@@ -45,6 +46,9 @@ class Tally:
 
 def request_maker(job: dict[str, Any], token: str) -> Callable[[], Parts]:
     """A function that makes the next request; the costly parts are made here, once."""
+    if job.get("paths"):
+        heads = itertools.cycle([request_head(job["method"], path, token) for path in job["paths"]])
+        return lambda: (next(heads),)
     if not job.get("upload_bytes"):
         ready = (request_head(job["method"], job["path"], token),)
         return lambda: ready

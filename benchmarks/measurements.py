@@ -35,6 +35,7 @@ class Row:
     title: str
     unit: str
     more_is_better: bool = False
+    target: float | None = None  # what ours is to reach
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,12 @@ def submit(connections: int, server: Server, seconds: float) -> list[Figure]:
 # -- one big transfer --------------------------------------------------------------------------
 
 
-def transfer_figures(server: Server, job: dict[str, Any]) -> tuple[list[Figure], dict[str, Any]]:
+def transfer_figures(
+    server: Server, job: dict[str, Any], prepare: Callable[[], None] = lambda: None
+) -> tuple[list[Figure], dict[str, Any]]:
     """One big transfer on a server just started, probed by `healthz` all the while.
+
+    `prepare` is called last before it begins.
 
     Returns the figures (seconds, three latencies in ms, MiB above idle) and the load's result.
     """
@@ -149,6 +154,7 @@ def transfer_figures(server: Server, job: dict[str, Any]) -> tuple[list[Figure],
     big |= {"timeout": TRANSFER_SECONDS, **job}
     probe = {"kind": "probe", "port": server.port, "path": PREFIX + "healthz"}
     probe |= {"interval": PROBE_SECONDS, "timeout": 2 * TRANSFER_SECONDS}
+    prepare()
     with load_process() as prober:
         send_job(prober, probe)
         result = run_load(big, 2 * TRANSFER_SECONDS)
@@ -204,14 +210,24 @@ def download(size: int, server: Server, seconds: float) -> list[Figure]:
 # -- the list ----------------------------------------------------------------------------------
 
 
-def rate(group: str, title: str, connections: int, run: Callable[..., list[Figure]]) -> Measurement:
+def rate(
+    group: str,
+    title: str,
+    connections: int,
+    run: Callable[..., list[Figure]],
+    target: float | None = None,
+) -> Measurement:
     plural = "" if connections == 1 else "s"
-    row = Row(f"{title}, {connections} connection{plural}", "req/s", more_is_better=True)
+    row = Row(f"{title}, {connections} connection{plural}", "req/s", True, target)
     return Measurement(group, (row,), partial(run, connections))
 
 
 def transfer(
-    group: str, megabytes: int, run: Callable[..., list[Figure]], not_for_old: str = ""
+    group: str,
+    megabytes: int,
+    run: Callable[..., list[Figure]],
+    not_for_old: str = "",
+    most_memory: float | None = None,
 ) -> Measurement:
     title = f"{group} of {megabytes} MB"
     rows = (
@@ -219,7 +235,7 @@ def transfer(
         Row(f"healthz during {title}, p50", "ms"),
         Row(f"healthz during {title}, p99", "ms"),
         Row(f"healthz during {title}, max", "ms"),
-        Row(f"peak memory of {title}, above idle", "MiB"),
+        Row(f"peak memory of {title}, above idle", "MiB", target=most_memory),
     )
     return Measurement(group, rows, partial(run, megabytes * course.MEGABYTE), not_for_old)
 
@@ -227,14 +243,16 @@ def transfer(
 TOO_BIG = "it refuses forms over 100 MiB, that is files over 74 MB; hence the rows with 70 MB"
 MEASUREMENTS = [
     rate("courses", "GET courses (20)", 1, list_courses),
-    rate("courses", "GET courses (20)", 64, list_courses),
+    rate("courses", "GET courses (20)", 64, list_courses, 3000),
     rate("fetch", "fetch 1 MB", 1, fetch_assignment),
-    rate("fetch", "fetch 1 MB", 8, fetch_assignment),
+    rate("fetch", "fetch 1 MB", 8, fetch_assignment, 700),
+    rate("fetch", "fetch 1 MB", 64, fetch_assignment),
     rate("submit", "submit 1 MB", 1, submit),
-    rate("submit", "submit 1 MB", 8, submit),
+    rate("submit", "submit 1 MB", 8, submit, 120),
+    rate("submit", "submit 1 MB", 64, submit),
     transfer("upload", 70, upload),
     transfer("download", 70, download),
-    transfer("upload", 100, upload, TOO_BIG),
+    transfer("upload", 100, upload, TOO_BIG, 64),
     transfer("download", 100, download, TOO_BIG),
 ]
 

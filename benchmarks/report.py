@@ -6,7 +6,7 @@ from typing import Any
 
 from .measurements import Figure, Row, short
 
-HEADINGS = ("measured", "0.6.0", "ours", "ratio")
+HEADINGS = ("measured", "0.6.0", "ours", "ratio", "bare Tornado", "target")
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,12 @@ def median(cells: Sequence[Cell]) -> Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table with its two cells."""
+    """A row of the table with its cells; `floor` is what a bare handler does."""
 
     row: Row
     old: Cell
     ours: Cell
+    floor: Cell
 
     @property
     def ratio(self) -> float | None:
@@ -58,7 +59,21 @@ class Line:
     def texts(self) -> tuple[str, ...]:
         ratio = "" if self.ratio is None else f"{short(self.ratio)} x"
         mark = " SLOWER" if self.is_bad and ratio else ""
-        return (self.row.title, self.old.text(self.row), self.ours.text(self.row), ratio + mark)
+        cells = (self.old.text(self.row), self.ours.text(self.row), ratio + mark)
+        floor = "" if self.floor.figure is None else short(self.floor.figure.value)
+        return (self.row.title, *cells, floor, self.verdict)
+
+    @property
+    def verdict(self) -> str:
+        """The row's target, and whether ours meets it."""
+        target, figure = self.row.target, self.ours.figure
+        if target is None:
+            return ""
+        sign = "≥" if self.row.more_is_better else "≤"
+        met = figure is not None and (
+            figure.value >= target if self.row.more_is_better else figure.value <= target
+        )
+        return f"{sign} {target:,g}: {'met' if met else 'NOT MET'}"
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "ratio": self.ratio}
@@ -76,7 +91,7 @@ def plain_table(lines: list[Line]) -> str:
 
 
 def markdown_table(lines: list[Line]) -> str:
-    rows = [HEADINGS, ("---", "---:", "---:", "---:"), *(line.texts() for line in lines)]
+    rows = [HEADINGS, ("---", *["---:"] * 5), *(line.texts() for line in lines)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -15,6 +15,7 @@ from .hub import SERVICE_NAME, SERVICE_TOKEN, token_of
 from .processes import ROOT, BenchmarkError, free_port, spawn, stop, tail
 
 OLD_VERSION = "0.6.0"
+FLOOR = "floor"
 OLD_VENV = ROOT / ".venv-old"
 OLD_REQUIREMENTS = (f"ngshare=={OLD_VERSION}", "SQLAlchemy<2")
 PREFIX = f"/services/{SERVICE_NAME}/"
@@ -75,6 +76,10 @@ class Hub:
     def start(self) -> None:
         wait_until_up(self._process, self._port, "/hub/api/", self._log)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self) -> None:
         stop(self._process)
 
@@ -109,7 +114,9 @@ class Server:
         """Start it, on the database that it had; returns when it answers."""
         self.folder.mkdir(exist_ok=True)
         self.port = free_port()
-        self._process = spawn(self.command, self.log, self.folder, **self._variables())
+        port = [f"--port={self.port}"] if self.name == FLOOR else []
+        command = [*self.command, *port]
+        self._process = spawn(command, self.log, self.folder, **self._variables())
         wait_until_up(self._process, self.port, PREFIX + "healthz", self.log)
 
     def stop(self) -> None:
@@ -145,10 +152,21 @@ class Server:
         return {**variables, "PYTHONPATH": self.import_path} if self.import_path else variables
 
 
-def our_server(folder: Path, hub_url: str) -> Server:
+# A student of the benchmark submits as often as a whole class, and longer files.
+UNLIMITED = [
+    "--NgShare.max_submissions_per_minute=0",
+    "--NgShare.max_submissions=0",
+    "--NgShare.max_file_bytes=0",
+    "--NgShare.max_submission_bytes=0",
+    f"--NgShare.max_upload_bytes={4 << 30}",
+]
+
+
+def our_server(folder: Path, hub_url: str, database: str = "") -> Server:
     """The ngshare of this repository, on the Python that runs the benchmark."""
-    command = [sys.executable, "-m", "ngshare", f"--database=sqlite:///{folder}/ngshare.db"]
-    options = [f"--admins={ADMIN}", "--NgShare.max_submissions_per_minute=0"]
+    database = database or f"sqlite:///{folder}/ngshare.db"
+    command = [sys.executable, "-m", "ngshare", f"--database={database}"]
+    options = [f"--admins={ADMIN}", *UNLIMITED]
     return Server("ours", [*command, *options], folder, hub_url, str(ROOT))
 
 
@@ -184,3 +202,8 @@ def versions(python: Path, *packages: str) -> dict[str, str]:
     ).stdout
     listed = {entry["name"].lower(): entry["version"] for entry in json.loads(lines or b"[]")}
     return {name: listed[name.lower()] for name in packages if name.lower() in listed}
+
+
+def floor_server(folder: Path, hub_url: str) -> Server:
+    """A bare Tornado handler."""
+    return Server(FLOOR, [sys.executable, "-m", "benchmarks.floor"], folder, hub_url, str(ROOT))

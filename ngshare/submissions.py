@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, func, or_, select
 
@@ -25,8 +26,7 @@ from ngshare.permissions import (
 from ngshare.users import ensure_users
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(NamedTuple):
     """A submission as the lists show it."""
 
     student_id: str
@@ -215,4 +215,4 @@ def _list(connection: Connection, assignment_pk: int, user_pk: int | None = None
     )
     if user_pk is not None:
         query = query.where(Submission.user_pk == user_pk)
-    return [Receipt(name, at) for name, at in connection.execute(query)]
+    return [Receipt(*row) for row in connection.execute(query)]

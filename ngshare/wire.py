@@ -77,7 +77,7 @@ def format_timestamp(at: datetime) -> str:
     Args:
         at: an aware datetime in UTC.
     """
-    return at.replace(tzinfo=None).isoformat(" ", "microseconds") + " UTC"
+    return at.isoformat(" ", "microseconds").removesuffix("+00:00") + " UTC"
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -340,8 +340,12 @@ class BaseHandler(Login):
         self._send_json({"success": True, **keys})
 
     def _send_json(self, value: dict[str, Any]) -> None:
+        self.answer_encoded(msgspec.json.encode(value))
+
+    def answer_encoded(self, text: bytes) -> None:
+        """Send JSON that was encoded already."""
         self.set_header("Content-Type", "application/json")
-        self.finish(msgspec.json.encode(value))
+        self.finish(text)
 
     # ---- errors and logs ----
 

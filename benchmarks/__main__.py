@@ -173,10 +173,10 @@ def show(lines: list[Line], about: dict[str, Any], markdown: bool) -> None:
 PAGE = """# Measurements
 
 Written by `make bench`: ngshare beside its predecessor 0.6.0, both behind a Hub that answers in
-{hub_delay_ms:g} ms, and a bare Tornado handler that moves the same bytes, in one run on one machine.
-What is measured and how is in `benchmarks/README.md`. Identities are cached, ngshare's commits are
-durable, the figures are of one process unless the row says something else; load generator, Hub and
-server share the processors.
+{hub_delay_ms:g} ms, and a bare Tornado handler that moves the same bytes, in one run on one
+machine. What is measured and how is in `benchmarks/README.md`. Identities are cached, ngshare's
+commits are durable, the figures are of one process unless the row says something else; load
+generator, Hub and server share the processors.
 
 {table}
 

@@ -171,7 +171,9 @@ def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
 
 def test_no_upgrade_db_refuses_a_database_without_tables(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path}/ngshare.db"
-    complains("--no-upgrade-db", "--vngshare", "--no-upgrade-db", "--database", database)
+    complains(
+        "ngshare upgrade-db --database", "--vngshare", "--no-upgrade-db", "--database", database
+    )
 
 
 def test_stand_alone_mode_needs_no_hub_and_warns(tmp_path: Path) -> None:

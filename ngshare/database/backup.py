@@ -91,8 +91,9 @@ def _inspect(name: str) -> dict[str, int]:
         except sqlite3.DatabaseError as error:
             verdict = str(error)
         if verdict != "ok":
+            first = " ".join(verdict.split())[:200]
             raise BackupError(
-                f"The copy is damaged, and so surely is the database ({verdict}): "
+                f"The copy is damaged, and so surely is the database ({first}): "
                 "see what ngshare check says"
             )
         tables = copy.execute(

@@ -11,13 +11,17 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import pytest
+import requests
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, select, update
 from zstandard import ZstdDecompressor
 
-from ngshare import spool
+from ngshare import spool, wire
+from ngshare.database.engine import Database
+from ngshare.database.models import BlobChunk
 from ngshare.database.snapshots import PackedSnapshot
-from ngshare.errors import InvalidRequest
+from ngshare.errors import InvalidRequest, TooLarge
 from ngshare.handlers import uploads
 from ngshare.handlers.bodies import parse_form, unescape
 from ngshare.handlers.uploads import decode_files
@@ -56,7 +60,7 @@ same_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixtu
 
 
 def spooled(data: bytes) -> Spool:
-    whole = Spool(MIB)
+    whole = Spool(len(data))
     whole.append(data)
     return whole
 
@@ -139,6 +143,78 @@ def test_lines_of_a_content_may_break_anywhere(content: bytes, breaks: list[int]
     for number, position in enumerate(breaks):
         text = text[:position] + ("\n", "\r\n")[number % 2] + text[position:]
     assert stored(json.dumps([{"content": text, "path": "a"}], indent=1)) == content
+
+
+PATH_CHARACTERS = 6
+paths = st.text(st.sampled_from('ab/".\\\\é🎓'), min_size=1, max_size=PATH_CHARACTERS)
+contents = st.binary(max_size=80).map(lambda content: base64.b64encode(content).decode())
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(st.sampled_from('a"\\\\{[]}:,é'), max_size=30),
+    lambda values: (
+        st.lists(values, max_size=3) | st.dictionaries(st.text("a\\\\"), values, max_size=3)
+    ),
+    max_leaves=5,
+)
+files_entry = st.fixed_dictionaries(
+    {"path": paths, "content": contents | st.text(st.sampled_from("Zg=9v%\\\\"), max_size=20)},
+    optional={"checksum": anything, "extra": anything},
+)
+
+
+def decoded_plainly(text: str) -> dict[str, bytes] | str:
+    """What decode_files does, by the simplest means: the directory or the message."""
+    try:
+        entries = json.loads(text)
+        files = [(entry["path"], entry["content"]) for entry in entries]
+    except (ValueError, TypeError, KeyError):
+        return "Files cannot be JSON decoded"
+    try:
+        wire.check_paths([path for path, _ in files])
+        return {path: b"".join(wire.decode_content([text.encode()])) for path, text in files}
+    except InvalidRequest as error:
+        return error.message
+
+
+@pytest.fixture
+def short_enough(block_bytes: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    r"""A path fits into what is no content, though all of it be written as \ud83c\udf93."""
+    monkeypatch.setattr(uploads, "SHORT_STRING_BYTES", 12 * PATH_CHARACTERS)
+
+
+@pytest.mark.usefixtures("short_enough")
+@same_fixture
+@given(st.lists(files_entry | anything, max_size=4), st.booleans(), st.data())
+def test_a_directory_is_read_as_a_json_library_reads_it(
+    entries: list[Any], is_ascii: bool, data: st.DataObject
+) -> None:
+    text = json.dumps(entries, ensure_ascii=is_ascii, indent=data.draw(st.sampled_from([None, 1])))
+    text = text[: data.draw(st.integers(0, len(text)) | st.just(len(text)))]
+    try:
+        files = decoded(text).files
+        found: Any = {path: blob.digest for path, blob in files.items()}
+    except InvalidRequest as error:
+        found = error.message
+    expected = decoded_plainly(text)
+    if not isinstance(expected, str):
+        expected = {path: hashlib.sha256(content).digest() for path, content in expected.items()}
+    assert found == expected
+
+
+@pytest.mark.parametrize("character", ["\u4f60", "a"])
+def test_the_longest_path_may_be_escaped_in_full(character: str) -> None:
+    name = character * (255 // len(character.encode()))
+    path = "/".join([name] * 4)
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in path)
+    (found,) = decoded(f'[{{"path": "{escaped}", "content": ""}}]').files
+    assert found == path
+
+
+def test_json_without_end_beside_contents_is_too_large() -> None:
+    with pytest.raises(TooLarge, match="Files may have 16,777,216 bytes beside their contents"):
+        decoded("[" + '"a",' * 5_000_000)
 
 
 # ---- over the API ----
@@ -291,3 +367,29 @@ def test_a_directory_of_very_many_files_is_refused(course: Api) -> None:
     response = lawrence.send("POST", "submission/course1/challenge", files=files)
     assert response.status_code == 413
     assert "10,001 files, over the limit max_files = 10,000" in response.json()["message"]
+
+
+@pytest.mark.parametrize("size", [1000, 3 * MIB])
+@pytest.mark.parametrize("kind", ["noise", "text"])
+def test_contents_that_were_damaged_are_never_sent_as_if_they_were_right(
+    course: Api, database: Database, size: int, kind: str
+) -> None:
+    content = os.urandom(size) if kind == "noise" else os.urandom(size // 2).hex().encode()
+    timestamp = course.user("lawrence").submit("course1", "challenge", {"a": content})
+
+    def damage(connection: Connection) -> None:
+        digest = hashlib.sha256(content).digest()
+        chunk = (BlobChunk.digest == digest) & (BlobChunk.seq == 0)
+        data = bytearray(connection.scalars(select(BlobChunk.data).where(chunk)).one())
+        data[len(data) // 2] ^= 1
+        connection.execute(update(BlobChunk).where(chunk).values(data=bytes(data)))
+
+    database.write(damage)
+    path = "submission/course1/challenge/lawrence"
+    try:
+        response = course.user("kevin").send("GET", path, timestamp=timestamp)
+    except requests.RequestException:
+        assert size > MIB  # broken off, since its beginning was sent already
+    else:
+        assert response.status_code == 500
+        assert "is damaged in the database" in response.json()["message"]

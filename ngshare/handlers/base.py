@@ -178,7 +178,7 @@ class BaseHandler(Login):
 
     def on_finish(self) -> None:
         """The answer is made. The call ends when the client has taken it, or is gone."""
-        self.body.close()
+        self._close_body()
         self.stream.read_chunk_size = READ_BYTES
         if self.stream.writing():
             self.stream.write(b"").add_done_callback(self._on_taken)
@@ -201,8 +201,14 @@ class BaseHandler(Login):
         self.log_once(CLIENT_GONE if self._running else REQUEST_TIMEOUT)
         self.stream.close()
 
+    def _close_body(self) -> None:
+        if self.body.size > MEMORY_BYTES:  # to free a long file takes a while
+            asyncio.get_running_loop().run_in_executor(None, self.body.close)
+        else:
+            self.body.close()
+
     def _end(self) -> None:
-        self.body.close()
+        self._close_body()
         self.settings["calls"].discard(self)
 
     async def head(self, *path: str) -> None:

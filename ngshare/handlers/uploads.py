@@ -21,7 +21,8 @@ from ngshare.spool import Spool
 T = TypeVar("T")
 
 NO_FILES = "Files cannot be JSON decoded"
-SHORT_STRING_BYTES = 1024  # in JSON; longer ones are contents, and taken out of it
+# A path is never longer in JSON, even if it is all \u0041; longer strings are taken out of it.
+SHORT_STRING_BYTES = 6 * wire.MAX_NAME_BYTES
 MAX_OUTLINE_BYTES = 16 << 20  # of the JSON without them
 
 

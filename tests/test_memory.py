@@ -1,0 +1,72 @@
+"""Long uploads and downloads take little memory, in a real process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+
+from benchmarks.bodies import form
+from benchmarks.http_client import FORM
+from tests.faults.storm import make_course
+from tests.test_app import Service, headers, hub_variables, managed
+
+__all__ = ["hub_variables"]
+
+MIB = 1 << 20
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def peak(service: Service) -> int:
+    """The most bytes of memory that the process had since forget_peak."""
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) << 10
+
+
+def forget_peak(service: Service) -> int:
+    Path(f"/proc/{service.process.pid}/clear_refs").write_text("5")
+    return peak(service)
+
+
+def post(service: Service, body: bytes, student: str) -> None:
+    response = requests.post(
+        service.url + "submission/course1/ps1",
+        data=body,
+        headers={**headers(student), "Content-Type": FORM},
+        timeout=60,
+    )
+    assert response.status_code == 200, response.text
+
+
+def test_100_megabytes_up_and_down_take_less_than_64_mebibytes(
+    hub_variables: dict[str, str], tmp_path: Path
+) -> None:
+    with managed(hub_variables, tmp_path) as service:
+        make_course(service.url)
+        before = forget_peak(service)
+        post(service, form(os.urandom(100_000_000)), "student0")
+        assert peak(service) - before < 64 * MIB
+        before = forget_peak(service)
+        path = service.url + "submission/course1/ps1/student0"
+        with requests.get(path, headers=headers("kevin"), stream=True, timeout=60) as answer:
+            size = sum(map(len, answer.iter_content(MIB)))
+        assert size > 133_000_000
+        assert peak(service) - before < 64 * MIB
+
+
+def test_sixteen_uploads_at_once_share_the_memory(
+    hub_variables: dict[str, str], tmp_path: Path
+) -> None:
+    with managed(hub_variables, tmp_path) as service:
+        make_course(service.url)
+        post(service, form(b"1"), "student0")
+        bodies = [form(os.urandom(10_000_000)) for _ in range(16)]
+        before = forget_peak(service)
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(lambda body: post(service, body, "student0"), bodies))
+        assert peak(service) - before < 128 * MIB

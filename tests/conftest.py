@@ -20,7 +20,7 @@ from ngshare.database.upgrade import upgrade
 from ngshare.service import make_application, make_authenticator
 from tests.api import Api
 from tests.fake_hub import SERVICE_TOKEN, FakeHub, LoopThread, RunningServer
-from tests.faults.storm import REPORTS
+from tests.faults import report
 from tests.postgres import PostgreSQL
 
 PREFIX = "/services/ngshare/"
@@ -28,13 +28,22 @@ PREFIX = "/services/ngshare/"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="faults as `make faults` has them")
-    parser.addoption("--fault-seed", type=int, help="repeat what an earlier run left to chance")
+    parser.addoption(
+        "--fault-seed",
+        type=int,
+        default=report.DEFAULT_SEED,
+        help="what faults leave to chance depends on it (%(default)s)",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"faults: --fault-seed {config.getoption('--fault-seed')}"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if REPORTS:
+    if lines := report.lines():
         terminalreporter.section("faults")
-        for line in REPORTS:
+        for line in lines:
             terminalreporter.line(line)
 
 

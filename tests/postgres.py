@@ -8,6 +8,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -98,10 +99,10 @@ class PostgreSQL:
                     raise RuntimeError(f"PostgreSQL did not start:\n{self.log()}") from None
                 time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stop the server at once, as a lost machine would."""
+    def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
+        """Stop the server: at once, as a lost machine would, or by another signal."""
         assert self._process
-        self._process.send_signal(3)  # SIGQUIT: no goodbye to clients
+        self._process.send_signal(number)
         self._process.wait()
 
     def close(self) -> None:

@@ -91,6 +91,7 @@ class DirectoryHandler(BaseHandler):
         for seq in range(-(-file.size // blobs.CHUNK_BYTES)):
             text, rest = await self.read_long(_load_lines, file.digest, seq, rest, digest)
             self.write(text)
+            del text  # of which the stream has a copy
             await self.flush()
         if digest.digest() != file.digest:
             raise DamagedContent(file.digest)

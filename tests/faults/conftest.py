@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.storm import REPORTS
+from tests.postgres import PostgreSQL
 from tests.test_app import hub_variables
 
 __all__ = ["hub_variables"]
@@ -18,10 +19,20 @@ def full(request: pytest.FixtureRequest) -> bool:
     return request.config.getoption("--full")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """What all that is left to chance depends on."""
-    seed = request.config.getoption("--fault-seed") or random.SystemRandom().getrandbits(32)
-    random.seed(seed)
-    REPORTS.append(f"{request.node.name}: --fault-seed {seed}")
-    return seed
+    return request.config.getoption("--fault-seed")
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest, seed: int) -> random.Random:
+    return random.Random(f"{seed} {request.node.name}")
+
+
+@pytest.fixture
+def durable() -> Iterator[PostgreSQL]:
+    """A PostgreSQL that commits to the disk, for tests that end it."""
+    server = PostgreSQL(durable=True)
+    yield server
+    server.close()

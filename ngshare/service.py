@@ -138,7 +138,7 @@ def make_application(
         max_upload_bytes=options.max_upload_bytes,
         limits=Limits(**{name: getattr(options, name) for name in Limits.__dataclass_fields__}),
         encoded_contents=make_cache(),
-        batches=Batches(database.readers),
+        batches=Batches(database),
         static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
         calls=calls,
         metrics=Metrics(database, calls.__len__, hub_metrics, worker=worker),

@@ -33,7 +33,7 @@ ARCHIVE = Path(__file__).parent / "data" / "old_site.tar.xz"
 def archived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("old")
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder)
+        archive.extractall(folder, filter="data")
     return folder
 
 

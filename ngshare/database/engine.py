@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -191,6 +191,26 @@ class Database:
         """Call function(connection, ...) in a transaction that changes nothing."""
         return self._attempt(self._reading, False, function, *args, **kwargs)
 
+    def read_together(
+        self, functions: Sequence[Callable[[Connection], T]]
+    ) -> list[tuple[T | None, Exception | None]]:
+        """Call each function(connection), all in one such transaction: results and errors.
+
+        It begins after all of them were asked for, so each sees what was committed before.
+        """
+
+        def call_all(connection: Connection) -> list[tuple[T | None, Exception | None]]:
+            outcomes = [_call(function, connection) for function in functions]
+            for _, error in outcomes:
+                if isinstance(error, DBAPIError):
+                    raise error
+            return outcomes
+
+        try:
+            return self.read(call_all)
+        except Exception:  # which ended the transaction for all
+            return [_call(self.read, function) for function in functions]
+
     def write(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -286,6 +306,14 @@ class Database:
         self.engine.dispose()
         if self._turn is not None:
             self._turn.close()
+
+
+def _call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]:
+    """The result and None, or None and the error."""
+    try:
+        return function(*args, **kwargs), None
+    except Exception as error:
+        return None, error
 
 
 def _may_repeat(error: DBAPIError, committing: bool) -> bool:

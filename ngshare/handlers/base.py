@@ -286,7 +286,7 @@ class BaseHandler(Login):
         if not self.database.is_sqlite:
             return await self.read_long(function, *args, **kwargs)
         batches: Batches = self.settings["batches"]
-        return await batches.run(lambda: self.database.read(function, *args, **kwargs))
+        return await batches.read(lambda connection: function(connection, *args, **kwargs))
 
     async def read_long(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

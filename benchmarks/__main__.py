@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import course
+from .days import DAYS
 from .measurements import MEASUREMENTS, Measurement, now
 from .processes import BenchmarkError
 from .report import Cell, Line, footnotes, markdown_table, median, plain_table, verdict
@@ -28,7 +29,7 @@ from .servers import (
 )
 from .sites import SITES
 
-ALL = [*MEASUREMENTS, *SITES]
+ALL = [*MEASUREMENTS, *DAYS, *SITES]
 GROUPS = list(dict.fromkeys(measurement.group for measurement in ALL))
 WITH_FLOOR = ("courses", "fetch", "submit")
 Cells = tuple[Cell, Cell, Cell]

@@ -16,7 +16,9 @@ TEACHER = "teacher"
 STUDENTS = [f"student{number:02}" for number in range(16)]
 RELEASED = "released"  # an assignment with one file of 1 MB
 HANDED_IN = "handed in"  # an assignment that gets all submissions
-USERS = [ADMIN, TEACHER, *STUDENTS]
+CLASS = COURSES[2]  # a course of its own for a thousand students
+CLASSMATES = [f"classmate{number:04}" for number in range(1000)]
+USERS = [ADMIN, TEACHER, *STUDENTS, *CLASSMATES]
 STUDENT_TOKENS = [token_of(student) for student in STUDENTS]
 
 

@@ -3,9 +3,10 @@
     python -m benchmarks.load < job.json
 
 The job is one line of JSON on standard input, the result one line of JSON on standard output.
-There are three kinds of job, told apart by `kind`:
+There are four kinds of job, told apart by `kind`:
 
 - `rate`: `connections` kept connections, each sending its next request when it has its answer;
+- `list`: so many connections share a list of requests, each to be made once;
 - `transfer`: one big upload or download on a plain socket;
 - `probe`: one small request every `interval` seconds, until standard input is closed.
 """
@@ -84,8 +85,7 @@ async def run_rate(job: dict[str, Any]) -> dict[str, Any]:
     cpu = time.process_time()
     elapsed = await round_(tally, job["seconds"])
     cpu = time.process_time() - cpu
-    for connection in connections:
-        connection.close()
+    close_all(connections)
     return {
         "seconds": elapsed,
         "times": tally.times,
@@ -93,6 +93,39 @@ async def run_rate(job: dict[str, Any]) -> dict[str, Any]:
         "succeeded": len(tally.times) + len(warm.times),
         "cpu": cpu / elapsed,
     }
+
+
+def close_all(connections: list[Connection]) -> None:
+    for connection in connections:
+        connection.close()
+
+
+# -- list --------------------------------------------------------------------------------------
+
+
+async def run_list(job: dict[str, Any]) -> dict[str, Any]:
+    """Returns: seconds (for all), times (of each success), faults."""
+    size = job.get("upload_bytes", 0)
+    forms = DistinctForms(size) if size else None
+    length = forms.length if forms else 0
+    heads = iter(
+        [request_head(job["method"], path, token, length) for path, token in job["requests"]]
+    )
+    connections = [await connect(job["port"]) for _ in range(job["connections"])]
+    tally = Tally(None)
+
+    async def work_off(connection: Connection) -> None:
+        for head in heads:
+            parts = (head, *forms.next()) if forms else (head,)
+            start = time.perf_counter()
+            answer = await connection.ask(parts)
+            tally.add(answer, time.perf_counter() - start)
+
+    start = time.perf_counter()
+    await asyncio.gather(*map(work_off, connections))
+    seconds = time.perf_counter() - start
+    close_all(connections)
+    return {"seconds": seconds, "times": tally.times, "faults": dict(tally.faults)}
 
 
 # -- transfer ----------------------------------------------------------------------------------
@@ -200,7 +233,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     try:
         if job["kind"] == "transfer":
             return run_transfer(job)
-        return asyncio.run(run_rate(job) if job["kind"] == "rate" else run_probe(job))
+        kinds = {"rate": run_rate, "list": run_list, "probe": run_probe}
+        return asyncio.run(kinds[job["kind"]](job))
     except (OSError, LoadError, ValueError, asyncio.TimeoutError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -11,6 +11,7 @@ from . import course
 from .hub import token_of
 from .processes import (
     BenchmarkError,
+    busy_seconds,
     cpu_seconds,
     forget_peak,
     load_process,
@@ -79,15 +80,17 @@ def rate_figure(server: Server, seconds: float, **job: Any) -> tuple[Figure, int
     """Requests a second over kept connections, and how many succeeded (with the warm-up)."""
     job = {"kind": "rate", "port": server.port, "tokens": course.STUDENT_TOKENS, **job}
     job |= {"seconds": seconds, "warm_up": WARM_UP_SECONDS}
-    cpu = cpu_seconds(server.pid)
+    cpu, busy, start = cpu_seconds(server.pid), busy_seconds(), time.perf_counter()
     result = run_load(job, seconds + TRANSFER_SECONDS)
     cpu = cpu_seconds(server.pid) - cpu
+    busy = (busy_seconds() - busy) / (time.perf_counter() - start)
     if result["faults"] or not result["times"]:
         raise BenchmarkError(f"not all answers were right: {result['faults']}")
     details = milliseconds(result["times"])
     note = f"p50 {short(details['p50 ms'])}, p99 {short(details['p99 ms'])} ms"
     details["requests"] = len(result["times"])
     details["server cpu ms per request"] = 1000 * cpu / result["succeeded"]
+    details["busy cores of the machine"] = busy
     details["load generator's share of a core"] = result["cpu"]
     rate = len(result["times"]) / result["seconds"]
     return Figure(rate, note, details), result["succeeded"]
@@ -117,14 +120,16 @@ def fetch_assignment(connections: int, server: Server, seconds: float) -> list[F
     return [rate_figure(server, seconds, **job, length=answer["length"])[0]]
 
 
-def submit(connections: int, server: Server, seconds: float) -> list[Figure]:
-    """Submissions of 1 MB, each of other bytes; every receipt must be in the list afterwards."""
+def submit(
+    connections: int, server: Server, seconds: float, size: int = course.MEGABYTE
+) -> list[Figure]:
+    """Submissions, each of other bytes; every receipt must be in the list afterwards."""
     before = course.count_submissions(server)
     job = {
         "method": "POST",
         "path": PREFIX + course.url("submission", course.COURSE, course.HANDED_IN),
         "connections": connections,
-        "upload_bytes": course.MEGABYTE,
+        "upload_bytes": size,
     }
     figure, receipts = rate_figure(server, seconds, **job)
     listed = course.count_submissions(server) - before
@@ -250,6 +255,7 @@ MEASUREMENTS = [
     rate("submit", "submit 1 MB", 1, submit),
     rate("submit", "submit 1 MB", 8, submit, 120),
     rate("submit", "submit 1 MB", 64, submit),
+    rate("submit", "submit 1 kB", 64, partial(submit, size=1000)),
     transfer("upload", 70, upload),
     transfer("download", 70, download),
     transfer("upload", 100, upload, TOO_BIG, 64),

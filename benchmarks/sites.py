@@ -63,17 +63,21 @@ def person(name: str) -> dict[str, str]:
 
 
 def add_students(server: Server, count: int) -> None:
-    """Members of BIG_COURSE; 0.6.0 gets them into its tables, since it adds two a second."""
+    """Members of BIG_COURSE."""
     there = server.state.get("students", 0)
-    names = [f"member{number:05}" for number in range(there, count)]
+    enroll(server, BIG_COURSE, [f"member{number:05}" for number in range(there, count)])
     server.state["students"] = max(there, count)
+
+
+def enroll(server: Server, course_id: str, names: list[str]) -> None:
+    """New people; 0.6.0 gets them into its tables, since it adds two a second."""
     if server.name == OLD_VERSION:
         write(server, "INSERT INTO users VALUES (?)", [(name,) for name in names])
-        rows = [(name, BIG_COURSE, "A", name, f"{name}@x.org") for name in names]
+        rows = [(name, course_id, "A", name, f"{name}@x.org") for name in names]
         write(server, "INSERT INTO student_assoc_table VALUES (?, ?, ?, ?, ?)", rows)
     elif names:
         form = {"students": json.dumps([person(name) for name in names])}
-        server.call("POST", course.url("students", BIG_COURSE), course.TEACHER, form)
+        server.call("POST", course.url("students", course_id), course.TEACHER, form)
 
 
 def read_roster(count: int, server: Server, seconds: float) -> list[Figure]:
@@ -177,7 +181,7 @@ def download_gibibyte(server: Server, seconds: float) -> list[Figure]:
 
 def two_workers(server: Server, seconds: float) -> list[Figure]:
     """How many times the calls of one process two of them do, on a PostgreSQL of their own."""
-    ratios: list[list[float]] = []
+    figures: list[list[Figure]] = []
     with ExitStack() as stack:
         postgresql = PostgreSQL(durable=True)
         stack.callback(postgresql.close)
@@ -188,15 +192,16 @@ def two_workers(server: Server, seconds: float) -> list[Figure]:
             stack.callback(site.stop)
             site.start()
             course.create(site)
-            ratios.append(
-                [list_courses(64, site, seconds)[0].value, submit(8, site, seconds)[0].value]
-            )
+            figures.append([*list_courses(64, site, seconds), *submit(8, site, seconds)])
             site.stop()
-    one, two = ratios
-    return [
-        Figure(after / before, f"{before:,.0f} and {after:,.0f} req/s")
-        for before, after in zip(one, two, strict=True)
-    ]
+    return [_compare(one, two) for one, two in zip(*figures, strict=True)]
+
+
+def _compare(one: Figure, two: Figure) -> Figure:
+    busy = "busy cores of the machine"
+    note = f"{one.value:,.0f} and {two.value:,.0f} req/s, with {one.details[busy]:.1f} and "
+    note += f"{two.details[busy]:.1f} processors busy"
+    return Figure(two.value / one.value, note)
 
 
 def timed(group: str, title: str, run, target: float | None = None) -> Measurement:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -24,7 +25,8 @@ class Spool:
 
     def __init__(self, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
-        self._memory = bytearray()
+        self._pieces: list[bytes] = []  # as they came, while they are in memory
+        self._starts: list[int] = []
         self._file: BinaryIO | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -41,7 +43,8 @@ class Spool:
             if self._closed:
                 return span
             if self._file is None and self.size + len(data) <= self._memory_bytes:
-                self._memory += data
+                self._pieces.append(bytes(data))
+                self._starts.append(self.size)
             else:
                 self._write(data)
             self.size += len(data)
@@ -50,12 +53,13 @@ class Spool:
     def _write(self, data: bytes | bytearray) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115, see close
-            _write_all(self._file, self._memory)
-            self._memory = bytearray()
+            for piece in self._pieces:
+                _write_all(self._file, piece)
+            self._pieces, self._starts = [], []
         _write_all(self._file, data)
 
     def read(self, start: int, length: int) -> bytes:
-        """At most so many bytes from there on.
+        """At most so many bytes from there on; none at the end.
 
         Raises:
             ValueError: the spool was closed.
@@ -64,12 +68,18 @@ class Spool:
             if self._closed:
                 raise ValueError("The spool is closed")
             if self._file is None:
-                with memoryview(self._memory) as view:
-                    return bytes(view[start : start + length])
+                return self._read_memory(start, length)
             return os.pread(self._file.fileno(), length, start)
 
+    def _read_memory(self, start: int, length: int) -> bytes:
+        number = bisect_right(self._starts, start) - 1
+        if number < 0:
+            return b""
+        offset = start - self._starts[number]
+        return self._pieces[number][offset : offset + length]
+
     def blocks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes of a range, BLOCK_BYTES at a time."""
+        """The bytes of a range, at most BLOCK_BYTES at a time."""
         end = self.size if end is None else end
         while start < end:
             block = self.read(start, min(BLOCK_BYTES, end - start))
@@ -80,7 +90,7 @@ class Spool:
         """Free the memory or the file."""
         with self._lock:
             self._closed = True
-            self._memory = bytearray()
+            self._pieces, self._starts = [], []
             if self._file is not None:
                 self._file.close()
 
@@ -104,4 +114,4 @@ class Span:
         return self.length
 
     def __bytes__(self) -> bytes:
-        return self.spool.read(self.start, self.length)
+        return b"".join(self.spool.blocks(self.start, self.start + self.length))

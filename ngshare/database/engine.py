@@ -27,6 +27,9 @@ from ngshare.errors import DatabaseUnavailable, StorageFull
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Functions = Sequence[Callable[[Connection], Any]]
+Outcome = tuple[Any, Exception | None]  # one of the two
+
 READERS = min(32, 4 * (os.cpu_count() or 1))
 TRIES = 10
 LONGEST_PAUSE_SECONDS = 0.05
@@ -191,26 +194,6 @@ class Database:
         """Call function(connection, ...) in a transaction that changes nothing."""
         return self._attempt(self._reading, False, function, *args, **kwargs)
 
-    def read_together(
-        self, functions: Sequence[Callable[[Connection], T]]
-    ) -> list[tuple[T | None, Exception | None]]:
-        """Call each function(connection), all in one such transaction: results and errors.
-
-        It begins after all of them were asked for, so each sees what was committed before.
-        """
-
-        def call_all(connection: Connection) -> list[tuple[T | None, Exception | None]]:
-            outcomes = [_call(function, connection) for function in functions]
-            for _, error in outcomes:
-                if isinstance(error, DBAPIError):
-                    raise error
-            return outcomes
-
-        try:
-            return self.read(call_all)
-        except Exception:  # which ended the transaction for all
-            return [_call(self.read, function) for function in functions]
-
     def write(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -223,6 +206,17 @@ class Database:
         """
         with self._my_turn():
             return self._attempt(self._writing, True, function, *args, **kwargs)
+
+    def read_together(self, functions: Functions) -> list[Outcome]:
+        """Call each function(connection), all in one transaction that changes nothing.
+
+        It begins after all of them were asked for, so each sees what was committed before.
+        """
+        return _together(self.read, functions)
+
+    def write_together(self, functions: Functions) -> list[Outcome]:
+        """Call each function(connection), all in one transaction, and commit before returning."""
+        return _together(self.write, functions)
 
     @contextmanager
     def _my_turn(self) -> Iterator[None]:
@@ -308,12 +302,35 @@ class Database:
             self._turn.close()
 
 
-def _call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]:
-    """The result and None, or None and the error."""
-    try:
-        return function(*args, **kwargs), None
-    except Exception as error:
-        return None, error
+class _Apart(Exception):
+    """One of several functions failed, which ended the transaction of all."""
+
+
+def _together(
+    call: Callable[[Callable[[Connection], Any]], Any], functions: Functions
+) -> list[Outcome]:
+    """What the functions return or raise, called in one transaction; if one fails, in as many."""
+
+    def call_all(connection: Connection) -> list[Any]:
+        try:
+            return [function(connection) for function in functions]
+        except Exception as error:
+            raise _Apart from error
+
+    if len(functions) > 1:
+        try:
+            return [(result, None) for result in call(call_all)]
+        except (_Apart, StorageFull):
+            pass
+        except Exception as error:
+            return [(None, error)] * len(functions)
+    outcomes: list[Outcome] = []
+    for function in functions:
+        try:
+            outcomes.append((call(function), None))
+        except Exception as error:
+            outcomes.append((None, error))
+    return outcomes
 
 
 def _may_repeat(error: DBAPIError, committing: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
-import secrets
+import random
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -285,8 +285,8 @@ class BaseHandler(Login):
         """
         if not self.database.is_sqlite:
             return await self.read_long(function, *args, **kwargs)
-        batches: Batches = self.settings["batches"]
-        return await batches.read(lambda connection: function(connection, *args, **kwargs))
+        batches: Batches = self.settings["read_batches"]
+        return await batches.run(lambda connection: function(connection, *args, **kwargs))
 
     async def read_long(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -299,10 +299,16 @@ class BaseHandler(Login):
     async def transact(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Await function(connection, ...) in a thread and a transaction; it is committed then."""
-        return await self._work(
-            self.database.writers, lambda: self.database.write(function, *args, **kwargs)
-        )
+        """Await function(connection, ...) in a thread and a transaction; it is committed then.
+
+        On SQLite those who wait for the one writer share the next transaction.
+        """
+        if not self.database.is_sqlite:
+            return await self._work(
+                self.database.writers, lambda: self.database.write(function, *args, **kwargs)
+            )
+        batches: Batches = self.settings["write_batches"]
+        return await batches.run(lambda connection: function(connection, *args, **kwargs))
 
     async def compute(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Await function(...), which takes long, in a thread.
@@ -321,7 +327,7 @@ class BaseHandler(Login):
 
     def set_default_headers(self) -> None:
         if not hasattr(self, "request_id"):
-            self.request_id = secrets.token_hex(8)
+            self.request_id = f"{random.getrandbits(64):016x}"
         self.set_header("X-Request-Id", self.request_id)
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")

@@ -1,35 +1,42 @@
-"""Short reads, taken to a thread and back together."""
+"""Transactions, taken to a thread and back together."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ngshare.database.engine import Database
+    from ngshare.database.engine import Functions, Outcome
 
 T = TypeVar("T")
 
-Asked = tuple["asyncio.Future[Any]", "Callable[[Connection], Any]"]
+LARGEST = 16  # a batch, else those at its beginning wait long for those at its end
 
 
 class Batches:
-    """Reads in a thread and a transaction: all that were asked for in one turn of the event loop.
+    """Transactions in a thread, each for all who asked in one turn of the event loop.
 
     To hand one short function over to a thread and to get its result costs more than to run it,
     since both sides then compete for Python's lock; under load many share that cost here, and
     that of the transaction. While a batch is running the next one gathers.
+
+    Args:
+        run_together: Database.read_together or write_together.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._waiting: list[Asked] = []
+    def __init__(
+        self, executor: Executor, run_together: Callable[[Functions], list[Outcome]]
+    ) -> None:
+        self._executor = executor
+        self._run_together = run_together
+        self._waiting: list[tuple[asyncio.Future[Any], Callable[[Connection], Any]]] = []
         self._is_running = False
 
-    def read(self, function: Callable[[Connection], T]) -> asyncio.Future[T]:
+    def run(self, function: Callable[[Connection], T]) -> asyncio.Future[T]:
         """The future result of function(connection)."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
@@ -39,24 +46,30 @@ class Batches:
         return future
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch, self._waiting = self._waiting, []
+        batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+        futures, functions = zip(*batch, strict=True)
         self._is_running = True
-        self._database.readers.submit(self._run, loop, batch)
+        self._executor.submit(self._run, loop, futures, functions)
 
-    def _run(self, loop: asyncio.AbstractEventLoop, batch: list[Asked]) -> None:
-        outcomes = self._database.read_together([function for _, function in batch])
-        loop.call_soon_threadsafe(self._deliver, loop, batch, outcomes)
+    def _run(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        futures: Sequence[asyncio.Future[Any]],
+        functions: Functions,
+    ) -> None:
+        outcomes = self._run_together(functions)
+        loop.call_soon_threadsafe(self._deliver, loop, futures, outcomes)
 
     def _deliver(
         self,
         loop: asyncio.AbstractEventLoop,
-        batch: list[Asked],
-        outcomes: list[tuple[Any, Exception | None]],
+        futures: Sequence[asyncio.Future[Any]],
+        outcomes: list[Outcome],
     ) -> None:
         self._is_running = False
         if self._waiting:
             self._send(loop)
-        for (future, _), (result, error) in zip(batch, outcomes, strict=True):
+        for future, (result, error) in zip(futures, outcomes, strict=True):
             if future.cancelled():
                 continue
             if error is None:

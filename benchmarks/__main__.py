@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from . import course
 from .days import DAYS
 from .measurements import MEASUREMENTS, Measurement, now
-from .processes import BenchmarkError
+from .processes import BenchmarkError, own_memory
 from .report import Cell, Line, footnotes, markdown_table, median, plain_table, verdict
 from .servers import (
     FLOOR,
@@ -31,6 +31,7 @@ from .sites import SITES
 
 ALL = [*MEASUREMENTS, *DAYS, *SITES]
 GROUPS = list(dict.fromkeys(measurement.group for measurement in ALL))
+WRITING = ("submit", "days", "many", "gibibyte", "workers")
 WITH_FLOOR = ("courses", "fetch", "submit")
 Cells = tuple[Cell, Cell, Cell]
 SERVERS = {OLD_VERSION: old_server, "ours": our_server, FLOOR: floor_server}
@@ -87,6 +88,8 @@ class Site:
             return [Cell(failure=self.failure)] * len(measurement.rows)
         try:
             self.server.ensure_running()
+            if measurement.group in WRITING:
+                own_memory()
             return [Cell(figure) for figure in measurement.run(self.server, seconds)]
         except (BenchmarkError, OSError, LookupError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"

@@ -15,6 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 PR_SET_PDEATHSIG = 1
+OWN_BYTES = 2 << 30
 
 
 class BenchmarkError(Exception):
@@ -80,6 +81,16 @@ def memory(pid: int) -> dict[str, int]:
 def forget_peak(pid: int) -> None:
     """Set a process's `VmHWM` back to what it uses now; see proc(5), clear_refs."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def own_memory() -> None:
+    """Use memory for a moment, so that what is measured next need not be the first to do so.
+
+    The host of a virtual machine takes back what is free and gives it again page by page: where
+    that takes 2 ms a megabyte, it is what a server that stores megabytes is found to need.
+    """
+    code = f"import mmap; m = mmap.mmap(-1, {OWN_BYTES}); m[::4096] = bytes({OWN_BYTES} // 4096)"
+    subprocess.run([sys.executable, "-c", code], check=True, preexec_fn=die_with_parent)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -102,6 +103,9 @@ async def run(options: NgShare, sockets: list[socket.socket], stop: asyncio.Even
     ]
     if isinstance(authenticator, HubAuthenticator):
         await _greet_hub(authenticator)
+    # What is there now stays for ever: Python need not look through it for garbage again and again.
+    gc.collect()
+    gc.freeze()
     stopping = application.settings["stopping"]
     collecting = asyncio.create_task(collect_garbage(options, database, stopping))
     await stop.wait()

@@ -62,7 +62,7 @@ def _enter(
     return access, get_assignment(connection, access, assignment_id, keep)
 
 
-_LOCK_USER = select(User.pk).where(User.pk == bindparam("user_pk")).with_for_update(key_share=True)
+_LOCK_USER = select(User.pk).where(User.name == bindparam("name")).with_for_update(key_share=True)
 _SO_FAR = select(
     func.count(),
     func.sum(case((Submission.at > bindparam("minute_ago"), 1), else_=0)),
@@ -88,9 +88,7 @@ def submit(
         others: see require_submitter.
     """
     access, assignment_pk = _enter(connection, identity, course_id, assignment_id, keep=True)
-    user_pk = ensure_users(connection, [identity.name])[identity.name]
-    # One submission of a user at a time, so that their times grow.
-    connection.execute(_LOCK_USER, {"user_pk": user_pk})
+    user_pk = _lock_user(connection, identity.name)
     now = datetime.now(timezone.utc)
     whose = {"assignment_pk": assignment_pk, "user_pk": user_pk}
     minute_ago = now - timedelta(minutes=1)
@@ -103,6 +101,15 @@ def submit(
     )
     limits.check_course(connection, access.course_pk)
     return at
+
+
+def _lock_user(connection: Connection, name: str) -> int:
+    """The user's primary key; one submission of a user at a time, so that their times grow."""
+    user_pk = connection.scalar(_LOCK_USER, {"name": name})
+    if user_pk is None:  # an admin who has never been in a course
+        ensure_users(connection, [name])
+        user_pk = connection.execute(_LOCK_USER, {"name": name}).scalar_one()
+    return user_pk
 
 
 def list_submissions(

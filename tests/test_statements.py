@@ -49,7 +49,7 @@ WRITES = [
     ("POST course/new", "instructors", "root", 8),
     ("POST students/c1", "students", "kevin", 8),
     ("POST assignment/c1/new", "files", "kevin", 13),
-    ("POST submission/c1/a1", "files", "lawrence", 14),
+    ("POST submission/c1/a1", "files", "lawrence", 13),
     ("POST feedback/c1/a1/lawrence", "files", "kevin", 15),
 ]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LARGEST = 16  # a batch, else those at its beginning wait long for those at its end
+LARGEST = 128  # a batch, else those at its beginning wait long for those at its end
 
 
 class Batches:

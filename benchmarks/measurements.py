@@ -11,7 +11,6 @@ from . import course
 from .hub import token_of
 from .processes import (
     BenchmarkError,
-    busy_seconds,
     cpu_seconds,
     forget_peak,
     load_process,
@@ -27,6 +26,7 @@ WARM_UP_SECONDS = 0.5
 PROBE_SECONDS = 0.01
 TRANSFER_SECONDS = 180.0
 PAUSE_SECONDS = 0.5
+CPU_A_CALL = "server cpu ms per request"
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,16 @@ def rate_figure(server: Server, seconds: float, **job: Any) -> tuple[Figure, int
     """Requests a second over kept connections, and how many succeeded (with the warm-up)."""
     job = {"kind": "rate", "port": server.port, "tokens": course.STUDENT_TOKENS, **job}
     job |= {"seconds": seconds, "warm_up": WARM_UP_SECONDS}
-    cpu, busy, start = cpu_seconds(server.pid), busy_seconds(), time.perf_counter()
+    cpu = cpu_seconds(server.pid)
     result = run_load(job, seconds + TRANSFER_SECONDS)
     cpu = cpu_seconds(server.pid) - cpu
-    busy = (busy_seconds() - busy) / (time.perf_counter() - start)
     if result["faults"] or not result["times"]:
         raise BenchmarkError(f"not all answers were right: {result['faults']}")
     details = milliseconds(result["times"])
     note = f"p50 {short(details['p50 ms'])}, p99 {short(details['p99 ms'])} ms"
     details["requests"] = len(result["times"])
-    details["server cpu ms per request"] = 1000 * cpu / result["succeeded"]
-    details["busy cores of the machine"] = busy
+    details["calls with the warm-up"] = result["succeeded"]
+    details[CPU_A_CALL] = 1000 * cpu / result["succeeded"]
     details["load generator's share of a core"] = result["cpu"]
     rate = len(result["times"]) / result["seconds"]
     return Figure(rate, note, details), result["succeeded"]

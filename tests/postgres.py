@@ -99,6 +99,11 @@ class PostgreSQL:
                     raise RuntimeError(f"PostgreSQL did not start:\n{self.log()}") from None
                 time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
         """Stop the server: at once, as a lost machine would, or by another signal."""
         assert self._process

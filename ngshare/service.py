@@ -142,7 +142,9 @@ def make_application(
         max_upload_bytes=options.max_upload_bytes,
         limits=Limits(**{name: getattr(options, name) for name in Limits.__dataclass_fields__}),
         encoded_contents=make_cache(),
-        read_batches=Batches(database.readers, database.read_together),
+        read_batches=Batches(
+            database.readers, database.read_together, at_once=1 if database.is_sqlite else 2
+        ),
         write_batches=Batches(database.writers, database.write_together),
         static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
         calls=calls,

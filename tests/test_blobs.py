@@ -10,9 +10,10 @@ from concurrent.futures import wait
 from datetime import datetime, timezone
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 
 from ngshare import wire
 from ngshare.database import blobs, snapshots
@@ -20,6 +21,7 @@ from ngshare.database.blobs import CHUNK_BYTES, DIGESTS_A_STATEMENT, IDENTITY, Z
 from ngshare.database.engine import Database
 from ngshare.database.models import Assignment, Blob, BlobChunk, Release, Snapshot, SnapshotFile
 from ngshare.database.snapshots import PackedSnapshot
+from ngshare.errors import DamagedContent
 from tests.api import at_once
 from tests.tables import counted_statements, pack_directory, read_tables
 
@@ -241,3 +243,28 @@ def test_a_content_that_is_used_while_somebody_removes_it_stays(
     [file] = database.read(snapshots.list_files, new)
     assert database.read(blobs.load, [file.digest]) == {file.digest: b"shared"}
     assert database.read(lambda s: list(s.scalars(select(SnapshotFile.path)))) == ["file2", "new"]
+
+
+def frame_that_claims(size: int) -> bytes:
+    """The beginning of a zstd frame, whose header tells the size of the whole."""
+    begun = zstandard.ZstdCompressor().compressobj(size=size)
+    return begun.compress(b"x") + begun.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [b"no zstd", frame_that_claims(CHUNK_BYTES), frame_that_claims(1 << 40)],
+    ids=["noise", "cut off", "a terabyte"],
+)
+def test_a_damaged_chunk_is_named_whatever_it_claims_to_be(
+    database: Database, chunk: bytes
+) -> None:
+    blob = blobs.pack(bytes(1000))
+    assert blob.encoding == ZSTD
+    database.write(blobs.put, [blob])
+    where = BlobChunk.digest == blob.digest
+    database.write(lambda c: c.execute(update(BlobChunk).where(where).values(data=chunk)))
+    with pytest.raises(DamagedContent):
+        database.read(blobs.load, [blob.digest])
+    with pytest.raises(DamagedContent):
+        database.read(blobs.load_chunk, blob.digest, 0)

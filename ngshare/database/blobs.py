@@ -196,12 +196,10 @@ def load_chunk(connection: Connection, digest: bytes, seq: int) -> bytes:
 
 
 def _decode(digest: bytes, encoding: str, chunk: bytes) -> bytes:
-    if encoding != ZSTD:
-        return chunk
-    try:
-        return zstandard.ZstdDecompressor().decompress(chunk, max_output_size=CHUNK_BYTES)
-    except zstandard.ZstdError:
-        raise DamagedContent(digest) from None
+    plain = _decode_bounded(encoding, chunk)
+    if plain is None:
+        raise DamagedContent(digest)
+    return plain
 
 
 def remove_unused(connection: Connection, digests: Collection[bytes]) -> None:

@@ -280,11 +280,8 @@ class BaseHandler(Login):
     ) -> T:
         """Await function(connection, ...) in a thread and a transaction that changes nothing.
 
-        Short reads of SQLite share a thread, so what takes long is for read_long. PostgreSQL's
-        spend their time waiting for the answer, and are better off side by side.
+        Short reads share a transaction, so what takes long is for read_long.
         """
-        if not self.database.is_sqlite:
-            return await self.read_long(function, *args, **kwargs)
         batches: Batches = self.settings["read_batches"]
         return await batches.run(lambda connection: function(connection, *args, **kwargs))
 

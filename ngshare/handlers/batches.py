@@ -22,33 +22,40 @@ class Batches:
 
     To hand one short function over to a thread and to get its result costs more than to run it,
     since both sides then compete for Python's lock; under load many share that cost here, and
-    that of the transaction. While a batch is running the next one gathers.
+    that of the transaction. While batches are running the next one gathers.
 
     Args:
         run_together: Database.read_together or write_together.
+        at_once: how many batches may run beside each other: more than one where they spend
+            their time waiting for a server, though with each more the batches get smaller.
     """
 
     def __init__(
-        self, executor: Executor, run_together: Callable[[Functions], list[Outcome]]
+        self,
+        executor: Executor,
+        run_together: Callable[[Functions], list[Outcome]],
+        at_once: int = 1,
     ) -> None:
         self._executor = executor
         self._run_together = run_together
+        self._free = at_once
         self._waiting: list[tuple[asyncio.Future[Any], Callable[[Connection], Any]]] = []
-        self._is_running = False
 
     def run(self, function: Callable[[Connection], T]) -> asyncio.Future[T]:
         """The future result of function(connection)."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        if not self._waiting and not self._is_running:
+        if not self._waiting and self._free:
             loop.call_soon(self._send, loop)
         self._waiting.append((future, function))
         return future
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._waiting or not self._free:  # a batch that has ended took them along
+            return
         batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
         futures, functions = zip(*batch, strict=True)
-        self._is_running = True
+        self._free -= 1
         self._executor.submit(self._run, loop, futures, functions)
 
     def _run(
@@ -66,9 +73,8 @@ class Batches:
         futures: Sequence[asyncio.Future[Any]],
         outcomes: list[Outcome],
     ) -> None:
-        self._is_running = False
-        if self._waiting:
-            self._send(loop)
+        self._free += 1
+        self._send(loop)
         for future, (result, error) in zip(futures, outcomes, strict=True):
             if future.cancelled():
                 continue

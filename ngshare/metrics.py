@@ -6,7 +6,7 @@ what only has a present value is looked up when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -56,6 +56,7 @@ class Metrics:
     Args:
         calls_in_progress: tells how many calls are being worked on.
         hub: None in stand-alone mode.
+        queues: by the name of a pool of threads, what waits to be handed to it.
         worker: tells apart the processes that share one address, each of which has numbers of its
             own; a label of every sample.
     """
@@ -65,10 +66,12 @@ class Metrics:
         database: Database,
         calls_in_progress: Callable[[], int],
         hub: HubMetrics | None,
+        queues: Mapping[str, Sized],
         worker: str = "0",
     ) -> None:
         self._database = database
         self._calls_in_progress = calls_in_progress
+        self._queues = queues
         self._worker = worker
         self._registry = CollectorRegistry()
         self._requests = self._counter(
@@ -154,7 +157,7 @@ class Metrics:
             pending = threads.pending
             working = min(pending, threads.size)
             busy.add_metric([name], working)
-            queue.add_metric([name], pending - working)
+            queue.add_metric([name], pending - working + len(self._queues[name]))
         yield busy
         yield queue
         counts = database.counts()

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 
 from ngshare.database.engine import Database
-from ngshare.database.upgrade import current_revision, head_revision, is_there
+from ngshare.database.upgrade import current_revision, head_revision, known_revisions
 from ngshare.errors import DatabaseUnavailable
 
 log = logging.getLogger("ngshare")
@@ -23,6 +23,7 @@ class Readiness:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._head = head_revision()
+        self._known = known_revisions()
         self._answer: asyncio.Future[str | None] | None = None
         self._answered_at = 0.0
 
@@ -32,9 +33,10 @@ class Readiness:
         if self._answer is None or (
             self._answer.done() and loop.time() > self._answered_at + CACHE_SECONDS
         ):
-            self._answer = loop.create_future()
+            answer = loop.create_future()
             # A daemon, because a database that hangs must not keep the process from ending.
-            threading.Thread(target=self._ask, args=(loop, self._answer), daemon=True).start()
+            threading.Thread(target=self._ask, args=(loop, answer), daemon=True).start()
+            self._answer = answer
         try:
             return await asyncio.wait_for(asyncio.shield(self._answer), WAIT_SECONDS)
         except asyncio.TimeoutError:
@@ -52,9 +54,10 @@ class Readiness:
 
     def _look(self) -> str | None:
         try:
-            if not is_there(self._database):
-                return "The database is gone"
-            if self._database.read(current_revision) != self._head:
+            self._database.check_file()
+            revision = self._database.read(current_revision)
+            # A newer release upgrades while replicas of this one go on, for which it has room.
+            if revision != self._head and (revision is None or revision in self._known):
                 return "The database does not have the schema of this release"
         except DatabaseUnavailable as error:
             return error.message.partition(";")[0]

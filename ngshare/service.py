@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ngshare")
 
+CLOSE_SECONDS = 3.0  # for what the database has begun, after the calls have ended or given up
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -53,7 +55,9 @@ def serve(options: NgShare) -> None:
         StartError: something is missing or wrong.
     """
     sockets = prepare(options)
-    asyncio.run(run(options, sockets, asyncio.Event()))
+    if not asyncio.run(run(options, sockets, asyncio.Event())):
+        logging.shutdown()
+        os._exit(1)  # else Python would wait for the threads
 
 
 def prepare(options: NgShare) -> list[socket.socket]:
@@ -84,8 +88,12 @@ def prepare(options: NgShare) -> list[socket.socket]:
     return sockets
 
 
-async def run(options: NgShare, sockets: list[socket.socket], stop: asyncio.Event) -> None:
-    """Serve on bound sockets until `stop` is set or SIGTERM or SIGINT arrives, then drain."""
+async def run(options: NgShare, sockets: list[socket.socket], stop: asyncio.Event) -> bool:
+    """Serve on bound sockets until `stop` is set or SIGTERM or SIGINT arrives, then drain.
+
+    Returns:
+        Whether nothing goes on in threads, as it does when the database hangs.
+    """
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
@@ -113,8 +121,12 @@ async def run(options: NgShare, sockets: list[socket.socket], stop: asyncio.Even
     await drain(server, calls, options.drain_seconds)
     for watch in watches:
         watch.cancel()
-    await collecting
+    await asyncio.wait([collecting], timeout=CLOSE_SECONDS)
+    if not await asyncio.to_thread(database.wait_until_idle, CLOSE_SECONDS):
+        log.error("The database hangs; ended without waiting for it")
+        return False
     database.close()
+    return True
 
 
 def make_application(
@@ -129,6 +141,12 @@ def make_application(
     calls: set[Any] = set()
     worker = str(os.getpid()) if options.workers > 1 else "0"
     hub_metrics = getattr(authenticator, "metrics", None)
+    queues = {
+        "readers": Batches(
+            database.readers, database.read_together, at_once=1 if database.is_sqlite else 2
+        ),
+        "writers": Batches(database.writers, database.write_together),
+    }
     return WebApplication(
         make_routes(prefix),
         default_handler_class=NotFoundHandler,
@@ -142,13 +160,11 @@ def make_application(
         max_upload_bytes=options.max_upload_bytes,
         limits=Limits(**{name: getattr(options, name) for name in Limits.__dataclass_fields__}),
         encoded_contents=make_cache(),
-        read_batches=Batches(
-            database.readers, database.read_together, at_once=1 if database.is_sqlite else 2
-        ),
-        write_batches=Batches(database.writers, database.write_together),
+        read_batches=queues["readers"],
+        write_batches=queues["writers"],
         static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
         calls=calls,
-        metrics=Metrics(database, calls.__len__, hub_metrics, worker=worker),
+        metrics=Metrics(database, calls.__len__, hub_metrics, queues, worker),
         metrics_token=options.metrics_token,
         readiness=Readiness(database),
         stopping=asyncio.Event(),

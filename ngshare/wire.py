@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
+from itertools import pairwise
 
 import pybase64
 
@@ -57,13 +58,10 @@ def check_paths(paths: list[str]) -> None:
     for path in paths:
         if not is_legal_name(path) or _NOT_IN_PATHS.search(path):
             raise InvalidRequest("Illegal path")
-    folders = {path[:end] for path in paths for end in _slashes(path)}
-    if not folders.isdisjoint(paths):
-        raise InvalidRequest("Illegal path")
-
-
-def _slashes(path: str) -> Iterator[int]:
-    return (position for position, character in enumerate(path) if character == "/")
+    # What is in a folder comes right after it in this order.
+    for folder, path in pairwise(sorted(path + "/" for path in paths)):
+        if path.startswith(folder):
+            raise InvalidRequest("Illegal path")
 
 
 def clean_text(text: str) -> str:

@@ -73,8 +73,8 @@ class _Crew:
         status = 1
         try:
             os.close(self._supervisors_end)
-            asyncio.run(_work(self._options, self._sockets, self._lifeline))
-            status = 0
+            was_closed = asyncio.run(_work(self._options, self._sockets, self._lifeline))
+            status = 0 if was_closed else 1
         except Exception:
             log.exception("This process fails")
         finally:
@@ -124,7 +124,7 @@ def _wait_for_one(flags: int) -> int:
     return process_id
 
 
-async def _work(options: NgShare, sockets: list[socket.socket], lifeline: int) -> None:
+async def _work(options: NgShare, sockets: list[socket.socket], lifeline: int) -> bool:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def orphaned() -> None:
@@ -133,4 +133,4 @@ async def _work(options: NgShare, sockets: list[socket.socket], lifeline: int) -
         stop.set()
 
     loop.add_reader(lifeline, orphaned)
-    await run(options, sockets, stop)
+    return await run(options, sockets, stop)

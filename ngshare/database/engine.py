@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import QueuePool
 
 from ngshare.database.models import Base
-from ngshare.errors import DatabaseUnavailable, StorageFull
+from ngshare.errors import DatabaseUnavailable, NgShareError, StorageFull
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,6 +34,15 @@ READERS = min(32, 4 * (os.cpu_count() or 1))
 TRIES = 10
 LONGEST_PAUSE_SECONDS = 0.05
 BUSY_TIMEOUT_SECONDS = 30
+# libpq's parameters, unless the URL has others: a network that drops packets without a word must
+# not hold a connection, which many wait for, until the kernel gives up after a quarter of an hour.
+PATIENCE = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 COUNTS = "ngshare_counts"  # in the info of a connection
 TURN_SECONDS = 0.1
 BETWEEN_TURNS_SECONDS = 0.001
@@ -85,7 +94,8 @@ def make_engine(url: str, pool_size: int = READERS + 2) -> Engine:
         "hide_parameters": True,  # an error that is logged holds nobody's name or work
     }
     if parsed.drivername != "sqlite":
-        return create_engine(parsed, **options)
+        patience = {name: n for name, n in PATIENCE.items() if name not in parsed.query}
+        return create_engine(parsed, connect_args=patience, **options)
 
     if sqlite3.sqlite_version_info < MINIMAL_SQLITE:
         raise ValueError(f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or newer is needed")
@@ -165,6 +175,10 @@ class Threads(ThreadPoolExecutor):
         """How much is being done or waits to be."""
         return len(self._pending)
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing is; whether that came to pass."""
+        return not wait(list(self._pending), seconds).not_done
+
 
 class Database:
     """Runs functions of a connection in transactions, and owns the threads that do so.
@@ -186,6 +200,7 @@ class Database:
         self._counts_lock = threading.Lock()
         takes_turns = self.is_sqlite and many_processes
         self._turn_end = 0.0
+        self._file_id: tuple[int, int] | None = None
         self._turn = open(f"{engine.url.database}-turn", "ab") if takes_turns else None  # noqa: SIM115
 
     def read(
@@ -205,6 +220,7 @@ class Database:
             DatabaseUnavailable: also if it is unknown whether the commit was done.
         """
         with self._my_turn():
+            self.check_file()
             return self._attempt(self._writing, True, function, *args, **kwargs)
 
     def read_together(self, functions: Functions) -> list[Outcome]:
@@ -212,11 +228,34 @@ class Database:
 
         It begins after all of them were asked for, so each sees what was committed before.
         """
-        return _together(self.read, functions)
+        return _together(self.read, functions, lambda connection: 0)
 
     def write_together(self, functions: Functions) -> list[Outcome]:
         """Call each function(connection), all in one transaction, and commit before returning."""
-        return _together(self.write, functions)
+        return _together(self.write, functions, _count_changes)
+
+    def check_file(self) -> None:
+        """Raise DatabaseUnavailable if SQLite's file is no longer the one that was opened.
+
+        Those who have it open don't notice, and what they store is gone when they end.
+        """
+        if not self.is_sqlite:
+            return
+        path = str(self.engine.url.database)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise DatabaseUnavailable(
+                f"The database's file {path} is gone ({error.strerror}); nothing was changed"
+            ) from None
+        found = (status.st_dev, status.st_ino)
+        if self._file_id is None:
+            self._file_id = found
+        elif found != self._file_id:
+            raise DatabaseUnavailable(
+                f"The database's file {path} was replaced while ngshare has the old one open, and "
+                "must be restarted; nothing was changed"
+            )
 
     @contextmanager
     def _my_turn(self) -> Iterator[None]:
@@ -266,12 +305,8 @@ class Database:
                     self._count({"repeated": 1})
                     time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))
                     continue
-                if error.connection_invalidated or _is_unreachable(error):
-                    raise DatabaseUnavailable(
-                        "The database was lost while it stored this; look before you repeat it"
-                        if committing
-                        else "The database cannot be reached; nothing was changed"
-                    ) from error
+                if _is_lost(error):
+                    raise DatabaseUnavailable(_describe(error, committing)) from error
                 raise
         raise AssertionError("unreachable")
 
@@ -287,6 +322,10 @@ class Database:
         """
         with self._counts_lock:
             return self._counts.copy()
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until no thread has anything to do; whether that came to pass."""
+        return self.readers.wait(seconds) and self.writers.wait(seconds)
 
     def connections_in_use(self) -> int:
         pool = self.engine.pool
@@ -307,19 +346,32 @@ class _Apart(Exception):
 
 
 def _together(
-    call: Callable[[Callable[[Connection], Any]], Any], functions: Functions
+    call: Callable[[Callable[[Connection], Any]], Any],
+    functions: Functions,
+    count_changes: Callable[[Connection], object],
 ) -> list[Outcome]:
-    """What the functions return or raise, called in one transaction; if one fails, in as many."""
+    """What the functions return or raise, called in one transaction.
 
-    def call_all(connection: Connection) -> list[Any]:
+    A refusal is only its caller's, unless something was changed before: then, and if one fails
+    otherwise, each gets a transaction of its own.
+    """
+
+    def call_one(connection: Connection, function: Callable[[Connection], Any]) -> Outcome:
+        before = count_changes(connection)
         try:
-            return [function(connection) for function in functions]
+            return function(connection), None
+        except NgShareError as error:
+            if count_changes(connection) != before:
+                raise _Apart from error
+            return None, error
         except Exception as error:
+            if isinstance(error, DBAPIError) and _is_lost(error):  # for all of them
+                raise
             raise _Apart from error
 
     if len(functions) > 1:
         try:
-            return [(result, None) for result in call(call_all)]
+            return call(lambda connection: [call_one(connection, f) for f in functions])
         except (_Apart, StorageFull):
             pass
         except Exception as error:
@@ -331,6 +383,15 @@ def _together(
         except Exception as error:
             outcomes.append((None, error))
     return outcomes
+
+
+def _count_changes(connection: Connection) -> object:
+    """Grows with each row that is changed; PostgreSQL doesn't tell, so there it always does."""
+    if connection.dialect.name != "sqlite":
+        return object()
+    driver_connection = connection.connection.driver_connection
+    assert isinstance(driver_connection, sqlite3.Connection)
+    return driver_connection.total_changes
 
 
 def _may_repeat(error: DBAPIError, committing: bool) -> bool:
@@ -349,11 +410,26 @@ def _is_full(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == "53100"
 
 
-def _is_unreachable(error: DBAPIError) -> bool:
-    """Whether a new connection was refused, which SQLAlchemy doesn't call invalidated.
+def _is_lost(error: DBAPIError) -> bool:
+    """Whether the database can't be worked with.
 
-    Or somebody else's lock on an SQLite file lasted longer than we wait.
+    It broke off; or a new connection was refused, which SQLAlchemy doesn't call invalidated; or
+    somebody else's lock on an SQLite file lasted longer than we wait.
     """
-    if isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig):
+    if error.connection_invalidated or _is_locked(error):
         return True
+    if isinstance(error.orig, sqlite3.Error):
+        return "unable to open" in str(error.orig)
     return error.statement is None and type(error.orig).__name__ == "OperationalError"
+
+
+def _is_locked(error: DBAPIError) -> bool:
+    return isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)
+
+
+def _describe(error: DBAPIError, committing: bool) -> str:
+    if committing:
+        return "The database was lost while it stored this; look before you repeat it"
+    if _is_locked(error):
+        return "The database is locked by another program; nothing was changed"
+    return "The database cannot be reached; nothing was changed"

@@ -47,14 +47,14 @@ def head_revision() -> str:
     return head
 
 
+def known_revisions() -> set[str]:
+    """The revisions of this release and of those before."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
 def current_revision(connection: Connection) -> str | None:
     """The revision that the database has; None for an empty one."""
     return MigrationContext.configure(connection).get_current_revision()
-
-
-def is_there(database: Database) -> bool:
-    """False if the file of SQLite was removed, which those who have it open don't notice."""
-    return not database.is_sqlite or Path(str(database.engine.url.database)).exists()
 
 
 def open_database(url: str, may_upgrade: bool, storage: Path = NOWHERE) -> Database:
@@ -75,6 +75,8 @@ def open_database(url: str, may_upgrade: bool, storage: Path = NOWHERE) -> Datab
             "PostgreSQL's driver is missing: pip install 'ngshare[postgresql]'"
         ) from None
     try:
+        if engine.dialect.name == "sqlite":
+            _make_file(engine, may_upgrade)
         if may_upgrade:
             upgrade(engine, storage)
         else:
@@ -85,6 +87,23 @@ def open_database(url: str, may_upgrade: bool, storage: Path = NOWHERE) -> Datab
             raise
         raise UpgradeError(f"The database can't be opened: {error.orig}") from None
     return Database(engine)
+
+
+def _make_file(engine: Engine, may_make: bool) -> None:
+    """Make SQLite's file if there is none, for this user alone: it holds everybody's work."""
+    path = Path(str(engine.url.database))
+    if path.exists():
+        return
+    if not may_make:
+        raise UpgradeError(
+            f"There is no database {path}. To make an empty one: "
+            f"ngshare upgrade-db --database {_url(engine)}"
+        )
+    try:
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise UpgradeError(f"The database {path} can't be made: {error.strerror}") from None
+    log.warning("There was no database %s: a new, empty one is made", path)
 
 
 def upgrade(engine: Engine, storage: Path = NOWHERE) -> None:

@@ -29,7 +29,7 @@ from ngshare.errors import (
     Unauthenticated,
 )
 from ngshare.handlers.batches import Batches
-from ngshare.handlers.bodies import MEMORY_BYTES, Body, Field
+from ngshare.handlers.bodies import MAX_VALUE_BYTES, MEMORY_BYTES, Body, Field
 from ngshare.handlers.login import Login
 from ngshare.handlers.logs import CLIENT_GONE, REQUEST_TIMEOUT, log_call, log_failure
 
@@ -43,6 +43,7 @@ T = TypeVar("T")
 # the answer: closing a connection that data arrives on makes most clients lose it.
 DRAINED_LIMITS = 4
 SHORT_BODY_BYTES = 1 << 20  # the limit for calls that carry no files
+MAX_ARGUMENT_BYTES = 16 << 10  # of text, which is decoded at once
 SPOOLED_BYTES = 512 << 10  # of a long body, taken to the disk at once
 JSON_CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -158,7 +159,7 @@ class BaseHandler(Login):
         if self.received_bytes > DRAINED_LIMITS * limit:
             error = self._too_large()
             self.send_error(error.status, exc_info=(TooLarge, error, None))
-        elif self._refusal is not None:
+        elif self.public or self._refusal is not None:
             pass
         elif self.received_bytes > limit:
             self._refuse(self._too_large())
@@ -173,7 +174,7 @@ class BaseHandler(Login):
         arrived, self._arrived = self._arrived, bytearray()
         try:
             await asyncio.to_thread(_report_full_disk, self.body.spool.append, arrived)
-        except StorageFull as error:
+        except (StorageFull, OSError) as error:
             self._refuse(error)
 
     def on_finish(self) -> None:
@@ -240,11 +241,11 @@ class BaseHandler(Login):
         assert self._fields is not None
         return self._fields.get(name)
 
-    def raw_argument(self, name: str) -> bytes | None:
+    def raw_argument(self, name: str, limit: int = MAX_VALUE_BYTES) -> bytes | None:
         """The value of that field, or else of an argument of the query."""
         field = self.field(name)
         if field is not None:
-            return field.value()
+            return field.value(limit)
         values = self.request.query_arguments.get(name)
         return values[-1] if values else None
 
@@ -258,8 +259,9 @@ class BaseHandler(Login):
 
         Raises:
             InvalidRequest: it is no UTF-8.
+            TooLarge: it has more than MAX_ARGUMENT_BYTES.
         """
-        raw = self.raw_argument(name)
+        raw = self.raw_argument(name, MAX_ARGUMENT_BYTES)
         try:
             return None if raw is None else wire.clean_text(raw.decode())
         except UnicodeDecodeError:
@@ -267,7 +269,7 @@ class BaseHandler(Login):
 
     def flag(self, name: str) -> bool:
         """Whether an argument is exactly `true`."""
-        return self.raw_argument(name) == b"true"
+        return self.raw_argument(name, MAX_ARGUMENT_BYTES) == b"true"
 
     # ---- work in threads ----
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ngshare.errors import DatabaseUnavailable
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
@@ -41,6 +43,10 @@ class Batches:
         self._free = at_once
         self._waiting: list[tuple[asyncio.Future[Any], Callable[[Connection], Any]]] = []
 
+    def __len__(self) -> int:
+        """How many wait for the next batch."""
+        return len(self._waiting)
+
     def run(self, function: Callable[[Connection], T]) -> asyncio.Future[T]:
         """The future result of function(connection)."""
         loop = asyncio.get_running_loop()
@@ -51,12 +57,15 @@ class Batches:
         return future
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._waiting or not self._free:  # a batch that has ended took them along
-            return
-        batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
-        futures, functions = zip(*batch, strict=True)
-        self._free -= 1
-        self._executor.submit(self._run, loop, futures, functions)
+        while self._waiting and self._free:
+            batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+            futures, functions = zip(*batch, strict=True)
+            try:
+                self._executor.submit(self._run, loop, futures, functions)
+            except RuntimeError as error:  # the service ends, or can't start a thread
+                _fail(futures, error)
+            else:
+                self._free -= 1
 
     def _run(
         self,
@@ -64,6 +73,8 @@ class Batches:
         futures: Sequence[asyncio.Future[Any]],
         functions: Functions,
     ) -> None:
+        if all(future.done() for future in futures):
+            return  # they were told that there was no thread
         outcomes = self._run_together(functions)
         loop.call_soon_threadsafe(self._deliver, loop, futures, outcomes)
 
@@ -76,9 +87,17 @@ class Batches:
         self._free += 1
         self._send(loop)
         for future, (result, error) in zip(futures, outcomes, strict=True):
-            if future.cancelled():
+            if future.done():  # its caller is gone
                 continue
             if error is None:
                 future.set_result(result)
             else:
                 future.set_exception(error)
+
+
+def _fail(futures: Sequence[asyncio.Future[Any]], error: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            unavailable = DatabaseUnavailable("The server has no thread for this")
+            unavailable.__cause__ = error
+            future.set_exception(unavailable)

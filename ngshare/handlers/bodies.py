@@ -40,14 +40,14 @@ class Field:
         blocks = self.spool.blocks(self.start, self.end)
         return unescape(blocks) if self.is_escaped else blocks
 
-    def value(self) -> bytes:
+    def value(self, limit: int = MAX_VALUE_BYTES) -> bytes:
         """The decoded value as a whole.
 
         Raises:
-            TooLarge: it is longer than any value but files can be.
+            TooLarge: before it is decoded it has more bytes than the limit.
         """
-        if self.end - self.start > MAX_VALUE_BYTES:
-            raise TooLarge(f"A field other than files may have {MAX_VALUE_BYTES:,} bytes")
+        if self.end - self.start > limit:
+            raise TooLarge(f"This field of the form may have {limit:,} bytes")
         return b"".join(self.blocks())
 
 
@@ -77,24 +77,27 @@ class Body:
             return {}
         media_type = Message()
         media_type["Content-Type"] = content_type
-        kind = media_type.get_content_type()
+        try:
+            kind, boundary = media_type.get_content_type(), media_type.get_boundary("")
+        except ValueError:
+            raise InvalidRequest("The header Content-Type cannot be read") from None
         if kind == FORM:
             return parse_form(self.spool)
         if kind == MULTIPART:
-            return self._parse_multipart(media_type.get_boundary(""))
+            return self._parse_multipart(boundary)
         return {}
 
     def _parse_multipart(self, boundary: str) -> dict[str, Field]:
         fields = {}
-        name, spool = "", self.spool
+        name, start, spool = "", 0, self.new_spool()
         try:
             with PushMultipartParser(boundary, max_segment_count=MAX_FIELDS) as parser:
                 for block in self.spool.blocks():
                     for event in parser.parse(block):
                         if isinstance(event, MultipartSegment):
-                            name, spool = event.name, self.new_spool()
+                            name, start = event.name, spool.size
                         elif event is None:
-                            fields[name] = Field(spool, 0, spool.size, is_escaped=False)
+                            fields[name] = Field(spool, start, spool.size, is_escaped=False)
                         else:
                             spool.append(event)
         except (MultipartError, UnicodeError) as error:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from cachetools import LRUCache
+from sqlalchemy.exc import NoResultFound
 
 from ngshare import wire
 from ngshare.database import blobs
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
-from ngshare.errors import ContentLost, DamagedContent
+from ngshare.errors import ContentLost, DamagedContent, NotFound
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.uploads import decode_files
 
@@ -60,14 +61,17 @@ class DirectoryHandler(BaseHandler):
         self.set_header("Content-Type", "application/json")
         opening = msgspec.json.encode({"success": True, **keys})
         self.write(opening[:-1] + b',"files":[')
-        for number, batch in enumerate(_batches(files)):
-            if number:
-                await self.flush()
-                self.write(b",")
-            if batch[0].size > BATCH_BYTES:
-                await self._write_long_file(batch[0])
-            else:
-                await self._write_short_files(batch)
+        try:
+            for number, batch in enumerate(_batches(files)):
+                if number:
+                    await self.flush()
+                    self.write(b",")
+                if batch[0].size > BATCH_BYTES:
+                    await self._write_long_file(batch[0])
+                else:
+                    await self._write_short_files(batch)
+        except (KeyError, NoResultFound):
+            raise NotFound("These files were purged just now") from None
         self.finish(b"]}")
 
     async def _write_short_files(self, batch: Sequence[StoredFile]) -> None:

@@ -69,7 +69,8 @@ def log_failure(handler: BaseHandler, exc_info: Any) -> None:
         return  # the client is gone, and has its access line
     if isinstance(error, NgShareError):
         if error.status >= 500:
-            log.error("%s: %s", handler.request_id, error.message)
+            cause = f" ({error.__cause__})" if error.__cause__ else ""
+            log.error("%s: %s%s", handler.request_id, error.message, cause)
     elif not isinstance(error, HTTPError) or error.status_code >= 500:
         call = f"{handler.request.method} {handler.request.path}"
         log.error("%s: %s failed", handler.request_id, call, exc_info=exc_info)

@@ -27,6 +27,8 @@ class MetricsHandler(BaseHandler):
                     "calls from this machine"
                 )
         self.set_header("Content-Type", CONTENT_TYPE)
+        # Prometheus would keep the connection, and with it to one of several processes.
+        self.set_header("Connection", "close")
         # On the loop, because it must be told also while no thread is free.
         self.finish(self.settings["metrics"].render())
 

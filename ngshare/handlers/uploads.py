@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, count
 from typing import TypeVar
 
 import msgspec
@@ -23,6 +23,7 @@ T = TypeVar("T")
 NO_FILES = "Files cannot be JSON decoded"
 # A path is never longer in JSON, even if it is all \u0041; longer strings are taken out of it.
 SHORT_STRING_BYTES = 6 * wire.MAX_NAME_BYTES
+STRINGS_A_FILE = 16  # keys and values; with more of them there are said to be more files
 MAX_OUTLINE_BYTES = 16 << 20  # of the JSON without them
 
 
@@ -72,7 +73,7 @@ class Contents:
     """The long strings that were taken out of the JSON, decoded and packed."""
 
     def __init__(self, limits: Limits, spool: Spool) -> None:
-        self._limits = limits
+        self.limits = limits
         self._spool = spool
         self._mark = secrets.token_hex(16)  # nobody's path or content begins like this
         self._packed: list[PackedBlob | InvalidRequest | TooLarge] = []
@@ -82,6 +83,7 @@ class Contents:
 
         What is wrong with it counts only once the JSON around it has proved to be right.
         """
+        self.limits.check_file_count(len(self._packed) // STRINGS_A_FILE)
         try:
             self._packed.append(self._pack(_json_text(text)))
         except (InvalidRequest, TooLarge) as error:
@@ -111,7 +113,7 @@ class Contents:
         return content
 
     def _pack(self, text: Iterable[bytes]) -> PackedBlob:
-        plain = self._limits.check_file(wire.decode_content(text))
+        plain = self.limits.check_file(wire.decode_content(text))
         return blobs.pack_pieces(plain, self._spool)
 
 
@@ -125,7 +127,8 @@ def _outline(blocks: Iterator[bytes], contents: Contents) -> bytearray:
         if len(outline) > MAX_OUTLINE_BYTES:
             raise TooLarge(f"Files may have {MAX_OUTLINE_BYTES:,} bytes beside their contents")
 
-    while True:
+    for number in count():
+        contents.limits.check_file_count(number // STRINGS_A_FILE)
         piece = b""
         for piece in text.up_to_string():
             add(piece)
@@ -138,6 +141,7 @@ def _outline(blocks: Iterator[bytes], contents: Contents) -> bytearray:
             if len(short) > SHORT_STRING_BYTES:
                 short = contents.take(chain([short], string))
         add(short + b'"')
+    raise AssertionError("unreachable")
 
 
 class JsonText:

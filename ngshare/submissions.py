@@ -92,10 +92,8 @@ def submit(
     user_pk = _lock_user(connection, identity.name)
     now = datetime.now(timezone.utc)
     whose = {"assignment_pk": assignment_pk, "user_pk": user_pk}
-    minute_ago = now - timedelta(minutes=1)
-    count, recent, last = connection.execute(
-        _SO_FAR, {**whose, "minute_ago": minute_ago, "now": now}
-    ).one()
+    minute = {"minute_ago": now - timedelta(minutes=1), "now": now}
+    count, recent, last = connection.execute(_SO_FAR, {**whose, **minute}).one()
     limits.check_submissions(count, recent or 0)
     at = now if last is None else max(now, last + timedelta(microseconds=1))
     connection.execute(

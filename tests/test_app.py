@@ -7,10 +7,12 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -167,6 +169,42 @@ def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
         result = run("--vngshare", "--port", str(port), "--database", database)
     assert result.returncode == 1
     assert f"Can't listen on 127.0.0.1:{port}: Address already in use" in result.stderr
+
+
+def test_a_new_database_is_told_of_and_for_its_owner_alone(
+    hub_variables: dict[str, str], tmp_path: Path
+) -> None:
+    with managed(hub_variables, tmp_path) as service:
+        path = tmp_path / "ngshare.db"
+        assert f"There was no database {path}: a new, empty one is made" in service.log.read_text()
+        assert path.stat().st_mode & 0o777 == 0o600
+        requests.post(service.url + "course/c", headers=headers("root"), timeout=5)
+        assert (tmp_path / "ngshare.db-wal").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_command_makes_no_database_where_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "mistyped.db"
+    complains(f"There is no database {path}", "check", "--database", f"sqlite:///{path}")
+    assert not path.exists()
+
+
+def test_a_database_that_hangs_does_not_keep_the_process_from_ending(
+    hub_variables: dict[str, str], tmp_path: Path
+) -> None:
+    with managed(hub_variables, tmp_path, "--NgShare.drain_seconds=1") as service:
+        requests.get(service.url + "courses", headers=headers("root"), timeout=5)
+        with sqlite3.connect(tmp_path / "ngshare.db", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            path = service.url + "course/c"
+            with ThreadPoolExecutor(1) as threads:
+                call = threads.submit(requests.post, path, headers=headers("root"), timeout=20)
+                time.sleep(1)
+                start = time.monotonic()
+                assert service.stop() == 1
+                assert time.monotonic() - start < 10
+                assert isinstance(call.exception(), requests.ConnectionError)
+        other.close()
+        assert "The database hangs; ended without waiting for it" in service.log.read_text()
 
 
 def test_no_upgrade_db_refuses_a_database_without_tables(tmp_path: Path) -> None:

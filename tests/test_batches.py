@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, text
@@ -61,9 +65,9 @@ def test_results_and_errors_reach_those_who_asked(
         results = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(results[1], NotFound)
         assert (results[0], results[2]) == (42, 42)
-        assert len(begun) == 3  # the one that failed, and one for each that asks for something
+        assert len(begun) == 1
         assert await asyncio.gather(batches.run(number), batches.run(number)) == [42, 42]
-        assert len(begun) == 4
+        assert len(begun) == 2
 
     asyncio.run(ask())
 
@@ -189,6 +193,72 @@ def test_a_batch_whose_commit_is_lost_is_not_repeated(database: Database) -> Non
     finally:
         event.remove(database.engine, "commit", lose)
     assert tries == ["a", "b"]
+
+
+def test_a_refusal_before_any_change_undoes_nothing(
+    database: Database, begun: list[Connection]
+) -> None:
+    if not database.is_sqlite:
+        return  # which doesn't share commits
+
+    async def ask() -> None:
+        batches = writing(database)
+        functions = (create("a"), create("a"), not_found, create("b"))
+        asked = [batches.run(function) for function in functions]
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), Conflict, NotFound, type(None)]
+
+    asyncio.run(ask())
+    assert len(begun) == 1
+    assert database.read(courses.list_courses, ROOT) == ["a", "b"]
+
+
+def test_a_database_that_is_locked_is_waited_for_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not database.is_sqlite:
+        return
+
+    def wait_shortly(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute("PRAGMA busy_timeout=500")
+
+    event.listen(database.engine, "checkout", wait_shortly)
+    other = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def ask() -> None:
+        batches = writing(database)
+        asked = [batches.run(create(f"c{number}")) for number in range(6)]
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(result) for result in results} == {DatabaseUnavailable}
+        assert "is locked by another program; nothing was changed" in results[0].message
+
+    start = time.monotonic()
+    asyncio.run(ask())
+    assert time.monotonic() - start < 1
+    other.close()
+    assert database.read(courses.list_courses, ROOT) == []
+
+
+def test_without_a_thread_the_caller_is_told_and_later_calls_are_done(database: Database) -> None:
+    class NoThread(ThreadPoolExecutor):
+        fails = True
+
+        def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+            if self.fails:
+                raise RuntimeError("can't start new thread")
+            return super().submit(*args, **kwargs)
+
+    async def ask() -> None:
+        executor = NoThread(1)
+        batches = Batches(executor, database.read_together)
+        with pytest.raises(DatabaseUnavailable, match="no thread"):
+            await batches.run(number)
+        executor.fails = False
+        assert await batches.run(number) == 42
+        executor.shutdown()
+
+    asyncio.run(ask())
 
 
 def test_a_long_queue_is_taken_in_several_batches(

@@ -297,3 +297,23 @@ def test_a_wrong_content_length_is_refused(course: Api, length: str) -> None:
     request.headers["Content-Length"] = length
     response = course.session.send(request, timeout=DEADLINE_SECONDS)
     assert response.status_code in (400, 413)
+
+
+@pytest.mark.parametrize(
+    "boundary", ["*=idna''abc", "*=punycode''%ff", "*=undefined''x", f"*{'9' * 5000}=1"]
+)
+def test_a_content_type_that_cannot_be_read_is_refused(course: Api, boundary: str) -> None:
+    response = course.user("kevin").send(
+        "POST",
+        "assignment/course1/new",
+        data=b"x",
+        headers={"Content-Type": f"multipart/form-data; boundary{boundary}"},
+    )
+    assert response.status_code == 400, response.text
+
+
+def test_a_text_that_is_too_long_is_refused_before_it_is_decoded(course: Api) -> None:
+    path = "feedback/course1/challenge/lawrence"
+    response = course.user("kevin").send("POST", path, timestamp="%zz" * 10_000, files=FILES)
+    assert response.status_code == 413
+    assert response.json()["message"] == "This field of the form may have 16,384 bytes"

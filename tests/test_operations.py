@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import requests
 
 from ngshare.database.engine import Database
@@ -42,10 +44,38 @@ def test_another_schema_is_not_ready_and_an_answer_holds_for_a_second(
 ) -> None:
     api.nobody.ok("GET", "readyz")
     with database.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     api.nobody.ok("GET", "readyz")
     time.sleep(GONE)
     assert obstacle(api) == "The database does not have the schema of this release"
+
+
+def test_the_schema_of_a_newer_release_is_ready_for_this_one_too(
+    api: Api, database: Database
+) -> None:
+    """A rolling upgrade must not take all replicas of the previous release out at once."""
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    api.nobody.ok("GET", "readyz")
+
+
+@pytest.mark.parametrize("change", ["removed", "replaced"])
+def test_nothing_is_stored_in_a_file_that_is_gone(
+    api: Api, database: Database, change: str, tmp_path: Path
+) -> None:
+    if not database.is_sqlite:
+        return
+    path = Path(str(database.engine.url.database))
+    api.user("root").ok("POST", "course/before")
+    if change == "replaced":
+        shutil.copy(path, tmp_path / "other")
+        (tmp_path / "other").replace(path)
+    else:
+        path.unlink()
+    response = api.user("root").send("POST", "course/after")
+    assert response.status_code == 503
+    what = "is gone" if change == "removed" else "was replaced"
+    assert f"The database's file {path} {what}" in response.json()["message"]
 
 
 def test_a_database_that_is_gone_is_not_ready_but_the_process_is_alive(
@@ -57,7 +87,7 @@ def test_a_database_that_is_gone_is_not_ready_but_the_process_is_alive(
     api.nobody.ok("GET", "readyz")
     Path(str(url.database)).unlink()
     time.sleep(GONE)
-    assert obstacle(api) == "The database is gone"
+    assert obstacle(api).startswith(f"The database's file {url.database} is gone")
     api.nobody.ok("GET", "healthz")
 
 

@@ -23,7 +23,7 @@ from ngshare.database.models import BlobChunk
 from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import InvalidRequest, TooLarge
 from ngshare.handlers import uploads
-from ngshare.handlers.bodies import parse_form, unescape
+from ngshare.handlers.bodies import Body, parse_form, unescape
 from ngshare.handlers.uploads import decode_files
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.spool import Spool
@@ -210,6 +210,29 @@ def test_the_longest_path_may_be_escaped_in_full(character: str) -> None:
     escaped = "".join(f"\\u{ord(letter):04x}" for letter in path)
     (found,) = decoded(f'[{{"path": "{escaped}", "content": ""}}]').files
     assert found == path
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_strings_beyond_those_of_as_many_files_as_allowed_are_not_worked_on(long: bool) -> None:
+    strings = ",".join([json.dumps("A" * (uploads.SHORT_STRING_BYTES + 4 if long else 1))] * 200)
+    with pytest.raises(TooLarge, match="over the limit max_files = 10"):
+        decoded(f'[{{"path": "a", "content": "", "x": [{strings}]}}]', Limits(max_files=10))
+
+
+def test_the_parts_of_a_multipart_form_share_one_spool() -> None:
+    """Each of its own could hold as many bytes in memory as all may."""
+    parts = "".join(
+        f'--b\r\nContent-Disposition: form-data; name="{number}"\r\n\r\n{number * "x"}\r\n'
+        for number in range(50)
+    )
+    body = Body()
+    body.spool.append(f"{parts}--b--\r\n".encode())
+    fields = body.fields("multipart/form-data; boundary=b")
+    assert {name: field.value() for name, field in fields.items()} == {
+        str(number): number * b"x" for number in range(50)
+    }
+    assert len({id(field.spool) for field in fields.values()}) == 1
+    body.close()
 
 
 def test_json_without_end_beside_contents_is_too_large() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import tracemalloc
 from datetime import datetime, timedelta, timezone
 from random import Random
 
@@ -268,6 +269,15 @@ def test_different_directories_have_different_digests(
 ) -> None:
     same = wire.manifest_digest(one.items()) == wire.manifest_digest(other.items())
     assert same == (one == other)
+
+
+def test_many_deep_paths_are_looked_at_without_a_copy_of_all_their_folders() -> None:
+    paths = [f"{number:05}" + "/a" * 500 for number in range(1000)]
+    tracemalloc.start()
+    wire.check_paths(paths)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4_000_000  # of a megabyte of paths
 
 
 def test_a_long_path_is_refused_before_anything_is_made_of_it() -> None:

@@ -96,7 +96,7 @@ class DatabaseHandler(PageHandler):
             if name not in dump.TABLES:
                 raise NotFound(f"Table not found; there are {', '.join(dump.TABLES)}")
             offset = (page_number - 1) * (limit or 0)
-            tables[name] = await self.read(dump.read_table, name, limit, offset)
+            tables[name] = await self.read_long(dump.read_table, name, limit, offset)
         if self.flag("human-readable"):
             self.answer_page("dump.html", tables=tables, page_number=page_number, limit=limit)
             return

@@ -18,7 +18,7 @@ unit: .venv/tests
 faults: .venv/tests
 	.venv/bin/python -m pytest tests/faults --full
 
-# ngshare beside 0.6.0, on a quiet machine; about ten minutes
+# ngshare beside 0.6.0, on a quiet machine; about a quarter of an hour
 bench: .venv/tests
 	.venv/bin/python -m benchmarks --page docs/benchmarks.md
 

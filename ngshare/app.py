@@ -103,14 +103,14 @@ class NgShare(Application):
     ).tag(config=True)
 
     host = Unicode(
-        help="""The address to listen on. Taken from JUPYTERHUB_SERVICE_URL if not given; stand-
-        alone it is 127.0.0.1.""",
+        help="""The address to listen on. Taken from JUPYTERHUB_SERVICE_URL if not given;
+        stand-alone it is 127.0.0.1.""",
     ).tag(config=True)
 
     port = Integer(
         0,
-        help="""The port to listen on. Taken from JUPYTERHUB_SERVICE_URL if not given; stand-
-        alone it is 12121.""",
+        help="""The port to listen on. Taken from JUPYTERHUB_SERVICE_URL if not given;
+        stand-alone it is 12121.""",
     ).tag(config=True)
 
     stand_alone = Bool(
@@ -209,8 +209,8 @@ class NgShare(Application):
         24.0,
         min=0,
         help="""How often the running service removes what nothing refers to any more, such as
-        feedback that was replaced; 0 for never. The first time comes after a part of this,
-        by chance. `ngshare collect-garbage` does it at once.""",
+        feedback that was replaced; 0 for never. The first run is at a random moment within
+        the first interval. `ngshare collect-garbage` does it at once.""",
     ).tag(config=True)
 
     garbage_grace_seconds = Float(

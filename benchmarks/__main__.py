@@ -180,8 +180,8 @@ Written by `make bench`: ngshare beside its predecessor 0.6.0, both behind a Hub
 {hub_delay_ms:g} ms, and a bare Tornado handler that moves the same bytes, in one run on one
 machine. What is measured and how is in `benchmarks/README.md`. Identities are cached, ngshare's
 commits are durable, the figures are of one process unless the row says something else; load
-generator, Hub and server share the processors. "1 MB" is of random bytes in one file, in the form
-of Part A of the API: base64 in JSON, which makes 1.4 MB of it.
+generator, Hub and server share the processors. "1 MB" is of random bytes in one file, as the
+published plugin sends it: base64 in JSON in a form, which makes 1.4 MB of it.
 
 {table}
 

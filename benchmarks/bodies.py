@@ -1,4 +1,4 @@
-"""Bodies of Part A as the published client 0.5.3 sends them: a form whose field `files` is JSON.
+"""Bodies as the published client 0.5.3 sends them: a form whose field `files` is JSON.
 
 Everything here is made before the clock starts; a body never costs the load generator more than
 the copying of its bytes.

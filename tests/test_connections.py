@@ -255,3 +255,19 @@ def test_a_late_request_on_a_kept_connection_and_a_long_answer_are_finished_at_t
         assert received.endswith(b"]}\r\n0\r\n\r\n")
         assert service.process.wait(10) == 0
         assert re.search(r" 200 GET \S*/assignment/c/long ", service.log.read_text())
+
+
+def test_a_download_that_meets_a_purge_breaks_off_and_is_no_failure_of_ours(
+    service: Service,
+) -> None:
+    release_long(service)
+    path = service.url + "assignment/c/a"
+    with requests.get(path, headers=headers("root"), stream=True, timeout=20) as answer:
+        pieces = answer.iter_content(1 << 20)
+        next(pieces)
+        purge = requests.delete(path, data={"purge": "true"}, headers=headers("root"), timeout=20)
+        assert purge.status_code == 200
+        with pytest.raises(requests.RequestException):
+            list(pieces)
+    wait_for(service.log, " 404 GET /services/ngshare/assignment/c/a")
+    assert "Traceback" not in service.log.read_text()

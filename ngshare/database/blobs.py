@@ -188,11 +188,13 @@ def load_chunk(connection: Connection, digest: bytes, seq: int) -> bytes:
     """One chunk of a blob; whether all of them make up the digest is for the caller to see.
 
     Raises:
-        sqlalchemy.exc.NoResultFound: it is not stored.
+        KeyError: it is not stored.
         DamagedContent: it can't be decoded.
     """
-    row = connection.execute(_CHUNK, {"digest": digest, "seq": seq})
-    return _decode(digest, *row.one())
+    row = connection.execute(_CHUNK, {"digest": digest, "seq": seq}).one_or_none()
+    if row is None:
+        raise KeyError(digest)
+    return _decode(digest, *row)
 
 
 def _decode(digest: bytes, encoding: str, chunk: bytes) -> bytes:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from cachetools import LRUCache
-from sqlalchemy.exc import NoResultFound
 
 from ngshare import wire
 from ngshare.database import blobs
@@ -70,7 +69,7 @@ class DirectoryHandler(BaseHandler):
                     await self._write_long_file(batch[0])
                 else:
                     await self._write_short_files(batch)
-        except (KeyError, NoResultFound):
+        except KeyError:
             raise NotFound("These files were purged just now") from None
         self.finish(b"]}")
 

@@ -261,7 +261,7 @@ def test_a_download_that_meets_a_purge_breaks_off_and_is_no_failure_of_ours(
     service: Service,
 ) -> None:
     release_long(service)
-    path = service.url + "assignment/c/a"
+    path = service.url + "assignment/c/long"
     with requests.get(path, headers=headers("root"), stream=True, timeout=20) as answer:
         pieces = answer.iter_content(1 << 20)
         next(pieces)
@@ -269,5 +269,5 @@ def test_a_download_that_meets_a_purge_breaks_off_and_is_no_failure_of_ours(
         assert purge.status_code == 200
         with pytest.raises(requests.RequestException):
             list(pieces)
-    wait_for(service.log, " 404 GET /services/ngshare/assignment/c/a")
+    wait_for(service.log, " 404 GET /services/ngshare/assignment/c/long")
     assert "Traceback" not in service.log.read_text()

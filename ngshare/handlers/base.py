@@ -362,7 +362,8 @@ class BaseHandler(Login):
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         if self._headers_written:  # an answer that breaks off must not look complete
-            self.log_once(status_code)
+            error = kwargs.get("exc_info", (None, None, None))[1]
+            self.log_once(error.status if isinstance(error, NgShareError) else status_code)
             self._connection.close()
             self._finished = True
             self.on_finish()

@@ -238,9 +238,7 @@ class NgShareClient:
         where = ("assignment", course_id, assignment_id)
         return self._upload(verb, where, files, is_safe=replace)
 
-    def unrelease_assignment(
-        self, course_id: str, assignment_id: str, purge: bool = False
-    ) -> None:
+    def unrelease_assignment(self, course_id: str, assignment_id: str, purge: bool = False) -> None:
         """Take an assignment back, for instructors; `purge` erases all work on it for good."""
         self._transport.call("DELETE", "assignment", course_id, assignment_id, query=_purge(purge))
 

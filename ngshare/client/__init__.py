@@ -21,6 +21,7 @@ from ngshare.client import downloads, uploads
 from ngshare.client.location import find_url
 from ngshare.client.transport import Transport
 from ngshare.client.uploads import Entry, describe
+from ngshare.errors import InvalidRequest, NgShareError
 
 __all__ = ["Entry", "NgShareClient", "describe", "find_url"]
 
@@ -97,6 +98,14 @@ class NgShareClient:
         self._transport.close()
 
     # ---- who and where ----
+
+    def is_alive(self) -> bool:
+        """Whether a server of ngshare answers, be it an old one or somebody's with no token."""
+        try:
+            self._transport.call("GET", "healthz")
+        except NgShareError:
+            return False
+        return True
 
     def whoami(self) -> dict[str, Any]:
         """`username`, `is_service`, `is_admin`, and the server's `version`, `time`, `limits`."""
@@ -257,6 +266,8 @@ class NgShareClient:
                 often it is sent; a new one if not given.
         """
         key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
+        if not (key.isascii() and key.isprintable()):
+            raise InvalidRequest("An Idempotency-Key has visible ASCII characters alone")
         where = ("submission", course_id, assignment_id)
         return self._upload("POST", where, files, headers={"Idempotency-Key": key})
 

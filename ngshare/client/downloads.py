@@ -19,7 +19,8 @@ import msgspec
 import requests
 
 from ngshare import wire
-from ngshare.client.transport import Answer, Transport
+from ngshare.client.answers import Answer
+from ngshare.client.transport import Transport
 from ngshare.errors import ForeignAnswer, InvalidRequest, LocalFileError, NotFound, WrongContent
 
 BLOCK_BYTES = 256 << 10

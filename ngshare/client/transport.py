@@ -11,13 +11,13 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
-import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidHeader, ProxyError, SSLError
 from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
-from ngshare import __version__, errors, wire
+from ngshare import __version__, wire
+from ngshare.client.answers import Answer, decode, foreign
 from ngshare.errors import (
     ConnectionLost,
     ForeignAnswer,
@@ -26,7 +26,6 @@ from ngshare.errors import (
     NotFound,
     ServerUnreachable,
     TimedOut,
-    TooLarge,
     TooManyRequests,
     WrongContent,
 )
@@ -38,26 +37,6 @@ log = logging.getLogger(__name__)
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
 
-BY_STATUS: dict[int, type[NgShareError]] = {
-    kind.status: kind
-    for kind in (
-        errors.InvalidRequest,
-        errors.Unauthenticated,
-        errors.PermissionDenied,
-        errors.NotFound,
-        errors.Conflict,
-        errors.ContentLost,
-        errors.TooLarge,
-        errors.TooManyRequests,
-        errors.StorageFull,
-    )
-}
-BY_CODE: dict[str, type[NgShareError]] = {
-    "database_unavailable": errors.DatabaseUnavailable,
-    "hub_unavailable": errors.HubUnavailable,
-    "missing_content": errors.MissingContent,
-}
-
 
 class LongBody(Protocol):
     """What can be sent block by block, again from the beginning for every try."""
@@ -65,15 +44,6 @@ class LongBody(Protocol):
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[bytes]: ...
-
-
-class Answer(dict[str, Any]):
-    """The JSON object that a call ended with."""
-
-    def __missing__(self, key: str) -> Any:
-        raise ForeignAnswer(
-            f"The answer has no {key!r}: a server of ngshare 1.0 or newer is needed"
-        )
 
 
 class Transport:
@@ -199,7 +169,7 @@ class Transport:
             ) as response:
                 if response.status_code != 200:
                     decode(response)
-                    raise _foreign(response)
+                    raise foreign(response)
                 yield response
         except requests.RequestException as error:
             raise self._translate(error) from error
@@ -245,61 +215,6 @@ def clean_url(url: str) -> str:
             "https://hub.example.org/services/ngshare/"
         )
     return parts.geturl().rstrip("/") + "/"
-
-
-def decode(response: requests.Response) -> Answer:
-    """The JSON object in a response.
-
-    Raises:
-        ForeignAnswer: there is none.
-        NgShareError: of the class that stands for a failure.
-    """
-    try:
-        answer = Answer(msgspec.json.decode(response.content, type=dict[str, Any]))
-    except msgspec.DecodeError:
-        raise _foreign(response) from None
-    if not isinstance(answer.get("success"), bool):
-        raise _foreign(response)
-    if not answer["success"]:
-        raise _error(response, answer)
-    return answer
-
-
-def _error(response: requests.Response, answer: Answer) -> NgShareError:
-    """What the server raised; its own classes' constructors are for the server."""
-    status = response.status_code
-    kind = BY_CODE.get(answer.get("code", ""), BY_STATUS.get(status, NgShareError))
-    error = kind.__new__(kind)
-    NgShareError.__init__(error, str(answer["message"]))
-    error.status = status
-    error.retry_after_seconds = _retry_after(response)
-    if isinstance(error, errors.MissingContent):
-        error.missing = answer["missing"]
-    return error
-
-
-def _foreign(response: requests.Response) -> NgShareError:
-    """What an answer means that ngshare did not give."""
-    status = response.status_code
-    where, what = response.url.partition("?")[0], f"{status} {response.reason}"
-    if status in (502, 503, 504):
-        error = ServerUnreachable(
-            f"{where} answers {what}: the proxy runs, but ngshare does not answer it", True
-        )
-        error.retry_after_seconds = _retry_after(response)
-        return error
-    if status == 413:
-        return TooLarge("A proxy before ngshare refuses a request of this length")
-    if "Location" in response.headers:
-        target = response.headers["Location"]
-        return ForeignAnswer(f"{where} is no ngshare: it redirects to {target}")
-    kind = response.headers.get("Content-Type", "of no type")
-    return ForeignAnswer(f"{where} is no ngshare: it answers {what}, {kind}")
-
-
-def _retry_after(response: requests.Response) -> int | None:
-    value = response.headers.get("Retry-After", "")
-    return int(value) if value.isascii() and value.isdecimal() else None
 
 
 def _passes(error: NgShareError, is_safe: bool) -> bool:

@@ -12,7 +12,8 @@ import msgspec
 from urllib3.filepost import encode_multipart_formdata
 
 from ngshare import wire
-from ngshare.client.transport import Answer, Transport
+from ngshare.client.answers import Answer
+from ngshare.client.transport import Transport
 from ngshare.errors import LocalFileError, MissingContent
 
 HASHED_BYTES = 1 << 20

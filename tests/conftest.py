@@ -23,6 +23,7 @@ from ngshare.service import make_application, make_authenticator
 from tests.api import Api
 from tests.fake_hub import SERVICE_TOKEN, FakeHub, LoopThread, RunningServer, token_of
 from tests.faults import report
+from tests.neighbours import Proxy
 from tests.postgres import PostgreSQL
 
 PREFIX = "/services/ngshare/"
@@ -220,3 +221,11 @@ def place(tmp_path: Path) -> Path:
     folder = tmp_path / "place"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def proxy(course: Api) -> Iterator[Proxy]:
+    """What clients reach the server `course` through."""
+    proxy = Proxy(course.url)
+    yield proxy
+    proxy.close()

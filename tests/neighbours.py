@@ -22,6 +22,7 @@ class Proxy:
     Attributes:
         url: in place of the server's.
         sent_bytes: how many bytes clients have sent so far.
+        answered_bytes: how many bytes they got.
     """
 
     def __init__(self, url: str) -> None:
@@ -29,14 +30,15 @@ class Proxy:
         self._target = (parts.hostname, parts.port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{parts.path}"
-        self.sent_bytes = 0
-        self._cuts: list[int] = []
+        self.sent_bytes = self.answered_bytes = 0
+        self._cuts: list[int | None] = []
+        self._answering: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
         self._sockets: list[socket.socket] = []
         self._threads[0].start()
 
-    def cut_answers_after(self, *byte_counts: int) -> None:
-        """Break as many of the next connections that carry an answer, each after so many bytes."""
+    def cut_answers_after(self, *byte_counts: int | None) -> None:
+        """Break the connection in each of the next answers after so many bytes; None: don't."""
         self._cuts.extend(byte_counts)
 
     @property
@@ -58,6 +60,7 @@ class Proxy:
         with suppress(OSError):
             while data := client.recv(1 << 16):
                 self.sent_bytes += len(data)
+                self._answering.discard(server)
                 server.sendall(data)
         self._end(client, server)
 
@@ -65,11 +68,13 @@ class Proxy:
         left = None
         with suppress(OSError):
             while data := server.recv(1 << 16):
-                if left is None and self._cuts:
-                    left = self._cuts.pop(0)
+                if server not in self._answering:
+                    self._answering.add(server)
+                    left = self._cuts.pop(0) if self._cuts else None
                 if left is not None:
                     data, left = data[:left], max(0, left - len(data))
                 client.sendall(data)
+                self.answered_bytes += len(data)
                 if left == 0:
                     break
         self._end(client, server)

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ngshare.client import NgShareClient, describe
-from ngshare.errors import (
-    Conflict,
-    InvalidRequest,
-    LocalFileError,
-    NotFound,
-)
+from ngshare.errors import Conflict, InvalidRequest, LocalFileError, NotFound
 from tests.api import Api, read_files, write_files
 from tests.neighbours import Proxy
 
 Connect = Callable[..., NgShareClient]
 
 LONG = 300 << 10  # bytes of a file that is sent by itself
-
-
 MANIFEST = ("path", "size", "sha256")
-
-
-@pytest.fixture
-def proxy(course: Api) -> Iterator[Proxy]:
-    proxy = Proxy(course.url)
-    yield proxy
-    proxy.close()
 
 
 def test_a_directory_comes_back_as_it_went(

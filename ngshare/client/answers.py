@@ -49,7 +49,7 @@ def decode(response: requests.Response) -> Answer:
     """
     try:
         answer = Answer(msgspec.json.decode(response.content, type=dict[str, Any]))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise foreign(response) from None
     success = answer.pop("success", None)
     if not isinstance(success, bool):

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
 import zipfile
@@ -285,6 +286,15 @@ def test_an_archive_over_a_limit_is_refused_by_name(
     assert response.status_code == 413, response.text
     assert limit in response.json()["message"]
     assert read_tables(database) == before
+
+
+def test_no_more_is_unpacked_of_an_archive_that_is_too_long(serve: Callable[..., Api]) -> None:
+    api = serve(max_submission_bytes=30 << 20)
+    api.user("root").ok("POST", "course/course1", instructors='["kevin"]')
+    bomb = make_zip({f"{n}": bytes(9 << 20) for n in range(9)})
+    message = send(api.user("kevin"), bomb, ZIP).json()["message"]
+    unpacked = int(re.search("have ([0-9,]+) bytes", message)[1].replace(",", ""))
+    assert 30 << 20 < unpacked < 31 << 20
 
 
 def test_a_zip_says_how_long_its_list_of_members_is_and_is_not_believed(course: Api) -> None:

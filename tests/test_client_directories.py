@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from ngshare.client import NgShareClient, describe
 from ngshare.errors import Conflict, InvalidRequest, LocalFileError, NotFound
-from tests.api import Api, read_files, write_files
+from ngshare.handlers.blobs import BlobHandler
+from tests.api import Api, at_once, read_files, write_files
 from tests.neighbours import Proxy
 
 Connect = Callable[..., NgShareClient]
@@ -122,6 +124,38 @@ def test_many_short_files_go_in_few_requests(
     assert proxy.sent_bytes < 3000 * 200
     lawrence.fetch_submission("course1", "challenge", "lawrence", None, place / "fetched")
     assert read_files(place / "fetched") == contents
+
+
+def test_long_files_are_sent_at_the_same_time_but_no_more_than_allowed(
+    course: Api, connect: Connect, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: list[int] = []
+    most = 0
+
+    async def count(handler: BlobHandler) -> None:
+        nonlocal most
+        running.append(1)
+        most = max(most, len(running))
+        await asyncio.sleep(0.2)
+        running.pop()
+        await prepare(handler)
+
+    prepare = BlobHandler.prepare
+    monkeypatch.setattr(BlobHandler, "prepare", count)
+    files = write_files(place, {f"{number}": os.urandom(LONG) for number in range(6)})
+    connect(course.url, "lawrence", parallel=3).submit("course1", "challenge", files)
+    assert most == 3
+
+
+def test_threads_share_a_client(
+    lawrence: NgShareClient, place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fetch(number: int) -> dict[str, bytes]:
+        lawrence.fetch_assignment("course1", "challenge", place / str(number))
+        return read_files(place / str(number))
+
+    assert at_once(fetch, range(10)) == [{"file2": b"22222"}] * 10
+    assert [record for record in caplog.records if record.name.startswith("urllib3")] == []
 
 
 def test_some_paths_of_a_directory_can_be_fetched(

@@ -75,7 +75,7 @@ class Transport:
         self._session.headers.update({"Accept": "application/json"})
         self._session.headers.update({"User-Agent": f"ngshare/{__version__}"})
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=max(1, connections)))
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=max(10, connections)))
 
     def close(self) -> None:
         self._session.close()

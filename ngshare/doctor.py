@@ -24,6 +24,7 @@ from ngshare.errors import (
 )
 
 CLOCK_SECONDS = 5.0  # by which clocks may differ
+SHOWN_COURSES = 20
 PLUGIN = "ngshare.exchange."
 OLD_PLUGIN = "ngshare_exchange."
 
@@ -125,8 +126,10 @@ class Doctor:
             )
 
     def examine_courses(self, courses: list[dict[str, Any]], identity: dict[str, Any]) -> None:
-        for course in courses:
+        for course in courses[:SHOWN_COURSES]:
             self.tell("Course", f"{course['course_id']} ({course['role']})")
+        if len(courses) > SHOWN_COURSES:
+            self.tell("Course", f"and {len(courses) - SHOWN_COURSES:,} more")
         if not courses and not identity["is_admin"]:
             self.advise(
                 f"{identity['username']} is in no course",

@@ -23,7 +23,7 @@ from ngshare.service import make_application, make_authenticator
 from tests.api import Api
 from tests.fake_hub import SERVICE_TOKEN, FakeHub, LoopThread, RunningServer, token_of
 from tests.faults import report
-from tests.neighbours import Proxy
+from tests.neighbours import Proxy, Reply, Stranger
 from tests.postgres import PostgreSQL
 
 PREFIX = "/services/ngshare/"
@@ -229,3 +229,17 @@ def proxy(course: Api) -> Iterator[Proxy]:
     proxy = Proxy(course.url)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def meet() -> Iterator[Callable[..., Stranger]]:
+    """Start servers that are no ngshare."""
+    strangers: list[Stranger] = []
+
+    def start(*replies: Reply, **options: object) -> Stranger:
+        strangers.append(Stranger(*replies, **options))  # type: ignore[arg-type]
+        return strangers[-1]
+
+    yield start
+    for stranger in strangers:
+        stranger.close()

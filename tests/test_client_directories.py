@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from ngshare.client import NgShareClient, describe
 from ngshare.errors import Conflict, InvalidRequest, LocalFileError, NotFound
 from ngshare.handlers.blobs import BlobHandler
 from tests.api import Api, at_once, read_files, write_files
-from tests.neighbours import Proxy
+from tests.neighbours import Proxy, Stranger, json_reply
 
 Connect = Callable[..., NgShareClient]
+Meet = Callable[..., Stranger]
 
 LONG = 300 << 10  # bytes of a file that is sent by itself
 MANIFEST = ("path", "size", "sha256")
@@ -26,6 +28,7 @@ def test_a_directory_comes_back_as_it_went(
 ) -> None:
     contents = {
         "empty": b"",
+        "100%": b"",
         "problem 1.ipynb": b"{}",
         "data/deep/er/a.bin": bytes(range(256)) * 100,
         'q"uote%22.txt': b"quoted",
@@ -70,6 +73,7 @@ def test_work_is_submitted_collected_and_answered(
     [latest] = kevin.list_submissions("course1", "challenge", "lawrence", latest=True)
     assert (latest["timestamp"], latest["sha256"]) == (second["timestamp"], second["sha256"])
     [early] = kevin.list_submissions(latest=True, before=first["timestamp"], manifest=True)
+    assert early["timestamp"] == first["timestamp"]
     assert [file["path"] for file in early["files"]] == ["a.ipynb"]
 
     where = ("course1", "challenge", "lawrence")
@@ -113,6 +117,31 @@ def test_what_the_server_has_does_not_travel_again(
     second = lawrence.submit("course1", "challenge", files)
     assert proxy.sent_bytes - before < 5000
     assert second["sha256"] != first["sha256"]
+
+
+def test_no_file_of_a_long_directory_travels_twice(
+    course: Api, connect: Connect, proxy: Proxy, place: Path
+) -> None:
+    lawrence = connect(proxy.url, "lawrence")
+    files = write_files(place, {f"{number}": os.urandom(250_000) for number in range(20)})
+    lawrence.submit("course1", "challenge", files)
+    assert 5_000_000 < proxy.sent_bytes < 5_050_000
+    (place / "7").write_bytes(os.urandom(1000))
+    lawrence.submit("course1", "challenge", files)
+    assert proxy.sent_bytes < 5_100_000
+
+
+def test_a_request_has_no_more_than_four_megabytes_of_files(meet: Meet, place: Path) -> None:
+    contents = {f"{number:02}": os.urandom(250_000) for number in range(20)}
+    digests = [sha256(content).hexdigest() for content in contents.values()]
+    missing = json_reply(409, message="x", code="missing_content", missing=digests)
+    stranger = meet(missing, *[json_reply(size=1)] * 4, json_reply())
+    with NgShareClient(stranger.url, "x", parallel=1) as client:
+        client.submit("c", "a", write_files(place, contents))
+    lengths = [len(body) for body in stranger.bodies]
+    assert lengths[1:5] == [250_000] * 4
+    assert lengths[0] < 5000
+    assert 4_000_000 < lengths[5] < 4_010_000
 
 
 def test_many_short_files_go_in_few_requests(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from ngshare import __version__
+from ngshare.client import NgShareClient
 from ngshare.doctor import main
 from tests.api import Api
 from tests.fake_hub import FakeHub, token_of
@@ -53,20 +54,6 @@ def patient(
     return patient
 
 
-@pytest.fixture
-def serve_stranger(patient: Patient) -> Callable[[Callable[[str, str], Reply]], Stranger]:
-    strangers: list[Stranger] = []
-
-    def start(reply: Callable[[str, str], Reply]) -> Stranger:
-        strangers.append(Stranger(reply=reply))
-        patient.has("NGSHARE_URL", strangers[-1].url)
-        return strangers[-1]
-
-    yield start
-    for stranger in strangers:
-        stranger.close()
-
-
 def test_where_all_is_well_it_is_told_who_one_is(patient: Patient, course: Api) -> None:
     url, server, identity, clock, *rest = patient.is_well()
     assert url == f"URL:       {course.url} (from the environment variable NGSHARE_URL)"
@@ -82,6 +69,14 @@ def test_services_and_admins_are_told_that_they_are(patient: Patient, hub: FakeH
     hub.services.add("grader")
     patient.has("JUPYTERHUB_API_TOKEN", token_of("grader"))
     assert patient.suffers().startswith("grader is in no course. Ask an instructor")
+
+
+def test_of_many_courses_some_are_told(patient: Patient, root: NgShareClient) -> None:
+    for number in range(20):
+        root.create_course(f"new{number}")
+    patient.has("JUPYTERHUB_API_TOKEN", token_of("root"))
+    courses = [line for line in patient.is_well() if line.startswith("Course:")]
+    assert (len(courses), courses[-1]) == (21, "Course:    and 2 more")
 
 
 def test_no_url(patient: Patient) -> None:
@@ -103,24 +98,24 @@ def test_nothing_listens(patient: Patient) -> None:
     assert wrong.startswith(f"Nothing listens at {REFUSING}. Ask the admin whether ngshare runs")
 
 
-def test_only_the_proxy_answers(serve_stranger: Callable[..., Stranger], patient: Patient) -> None:
-    serve_stranger(lambda *_: html_reply(503))
+def test_only_the_proxy_answers(meet: Callable[..., Stranger], patient: Patient) -> None:
+    patient.has("NGSHARE_URL", meet(html_reply(503)).url)
     assert "the proxy runs, but ngshare does not answer it. Ask the admin" in patient.suffers()
 
 
 def test_something_else_than_ngshare_answers(
-    serve_stranger: Callable[..., Stranger], patient: Patient
+    meet: Callable[..., Stranger], patient: Patient
 ) -> None:
-    serve_stranger(lambda *_: html_reply())
+    patient.has("NGSHARE_URL", meet(html_reply()).url)
     wrong = patient.suffers()
     assert "is no ngshare: it answers 200 OK, text/html. Ask the admin for ngshare's URL" in wrong
 
 
-def test_an_old_server(serve_stranger: Callable[..., Stranger], patient: Patient) -> None:
+def test_an_old_server(meet: Callable[..., Stranger], patient: Patient) -> None:
     def reply(verb: str, path: str) -> Reply:  # as 0.6.0 does
         return json_reply() if path.endswith("/healthz") else html_reply(404)
 
-    serve_stranger(reply)
+    patient.has("NGSHARE_URL", meet(reply=reply).url)
     assert patient.suffers().startswith("The server is ngshare 0.6 or older. Ask the admin")
 
 
@@ -153,10 +148,12 @@ def test_no_courses(patient: Patient) -> None:
     [("2020-01-01 00:00:00.000000 UTC", "behind"), ("2220-01-01 00:00:00.000000 UTC", "ahead of")],
 )
 def test_clocks_that_differ(
-    serve_stranger: Callable[..., Stranger], patient: Patient, time: str, told: str
+    meet: Callable[..., Stranger], patient: Patient, time: str, told: str
 ) -> None:
     identity = {"username": "mia", "is_service": False, "is_admin": True, "version": "1.0"}
-    serve_stranger(lambda *_: json_reply(**identity, time=time, details=[]))
+    patient.has(
+        "NGSHARE_URL", meet(reply=lambda *_: json_reply(**identity, time=time, details=[])).url
+    )
     assert patient.suffers().startswith("The clocks differ by ")
     assert f" s {told} yours" in patient.lines[3]
 

@@ -27,7 +27,6 @@ from ngshare.errors import (
     ServerUnreachable,
     TimedOut,
     TooManyRequests,
-    WrongContent,
 )
 
 T = TypeVar("T")
@@ -227,5 +226,4 @@ def _passes(error: NgShareError, is_safe: bool) -> bool:
         return error.retry_after_seconds is not None
     if isinstance(error, ServerUnreachable) and not error.may_have_arrived:
         return True
-    passes = isinstance(error, (ConnectionLost, WrongContent)) or error.status in (502, 503, 504)
-    return is_safe and passes and not isinstance(error, ForeignAnswer)
+    return is_safe and error.status in (502, 503, 504) and not isinstance(error, ForeignAnswer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypedDict
@@ -63,10 +63,11 @@ def send(
     fields: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Answer:
-    """The answer to a call with a directory; contents that the server has are not sent.
+    """The answer to a call with a directory.
 
-    Short files are in the request itself. The others are only referred to; those that the server
-    then asks for are sent one by one, and the call is made again.
+    A few short files are in the request itself. If there is more, all files are only referred to
+    at first; those that the server then asks for are sent, long ones each by itself and short ones
+    in the request, which is repeated. So what the server has is not sent.
 
     Args:
         parallel: how many files to send at the same time.
@@ -74,26 +75,48 @@ def send(
         options: see Transport.call.
     """
     entries = describe(files)
-    contents = {entry["path"]: _content(files[entry["path"]], entry) for entry in _short(entries)}
-    references = [entry for entry in entries if entry["path"] not in contents]
-    form = [("files", msgspec.json.encode(references).decode()), *(fields or {}).items()]
-    parts = [("file", (path, content, BYTES)) for path, content in contents.items()]
-    body, media_type = encode_multipart_formdata([*form, *parts])
-    headers = {**options.pop("headers", {}), "Content-Type": media_type}
-    long_files = {entry["sha256"]: _LocalFile(files[entry["path"]], entry) for entry in references}
-    for left in reversed(range(ROUNDS)):
+    short = {entry["path"] for entry in _short(entries)}
+    # Where only references may do, the short files wait for what the server says, too.
+    enclosed = short if len(short) == len(entries) else set()
+    headers = options.pop("headers", {})
+
+    def request() -> Answer:
+        body, media_type = _encode(entries, enclosed, files, fields or {})
+        typed = {**headers, "Content-Type": media_type}
+        return transport.call(verb, *where, headers=typed, body=_Form(body), **options)
+
+    for _ in range(ROUNDS - 1):
         try:
-            return transport.call(verb, *where, headers=headers, body=_Form(body), **options)
+            return request()
         except MissingContent as error:
-            missing = [long_files[sha256] for sha256 in error.missing if sha256 in long_files]
-            if not missing or not left:
+            asked_for = set(error.missing)
+            missing = [entry for entry in entries if entry["sha256"] in asked_for]
+            if not missing:
                 raise
-        _send_files(transport, parallel, where[1], missing)
-    raise AssertionError("unreachable")
+        enclosed = enclosed | {entry["path"] for entry in missing if entry["path"] in short}
+        by_content = {entry["sha256"]: entry for entry in missing if entry["path"] not in short}
+        long_files = [_LocalFile(files[entry["path"]], entry) for entry in by_content.values()]
+        _send_files(transport, parallel, where[1], long_files)
+    return request()
+
+
+def _encode(
+    entries: Sequence[Entry],
+    enclosed: Collection[str],
+    files: Mapping[str, Path],
+    fields: Mapping[str, str],
+) -> tuple[bytes, str]:
+    """A form with some files enclosed and references to the others; and its media type."""
+    references = [entry for entry in entries if entry["path"] not in enclosed]
+    form: list[Any] = [("files", msgspec.json.encode(references).decode()), *fields.items()]
+    for entry in entries:
+        if (path := entry["path"]) in enclosed:
+            form.append(("file", (path, b"".join(_LocalFile(files[path], entry)), BYTES)))
+    return encode_multipart_formdata(form)
 
 
 def _short(entries: Sequence[Entry]) -> Iterator[Entry]:
-    """What goes into the request itself."""
+    """What may go into the request itself."""
     left = SHORT_FILES_BYTES
     for entry in entries:
         # What quotes and percent signs in the header of a part mean depends on the reader.
@@ -101,10 +124,6 @@ def _short(entries: Sequence[Entry]) -> Iterator[Entry]:
         if is_plain and entry["size"] <= min(SHORT_FILE_BYTES, left):
             left -= entry["size"]
             yield entry
-
-
-def _content(file: Path, entry: Entry) -> bytes:
-    return b"".join(_LocalFile(file, entry))
 
 
 def _send_files(

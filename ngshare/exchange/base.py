@@ -73,6 +73,9 @@ class Exchange(abc.Exchange):
     tries = 5
     """How often a call is sent at most."""
 
+    read_seconds = 60.0
+    """How long the server may be silent."""
+
     def __init__(self, coursedir: Any = None, authenticator: Any = None, **kwargs: Any) -> None:
         # NbGraderAPI misspells authenticator, and traitlets is going to refuse unknown names.
         known = {name: value for name, value in kwargs.items() if self.has_trait(name)}
@@ -163,7 +166,7 @@ class Exchange(abc.Exchange):
     @cached_property
     def client(self) -> NgShareClient:
         """The server's, for whoever runs this."""
-        return workplace.connect(self.ngshare_url or find_url(), tries=self.tries)
+        return workplace.connect(self.ngshare_url or find_url(), tries=self.tries, read_seconds=self.read_seconds)
 
     def ask(self, question: str, *args: Any, **kwargs: Any) -> Any:
         """The answer of a method of the client that lists something, at most a second old."""

@@ -37,7 +37,9 @@ class ExchangeList(Exchange, abc.ExchangeList):
 
     as_json = Bool(False, help="Whether to print the list as JSON.").tag(config=True)
 
-    tries = 2  # pages wait for it
+    # Jupyter's pages wait for it, and its server with them.
+    tries = 2
+    read_seconds = 15.0
 
     def init_src(self) -> None:
         self.cached_copies = Cache(self.cache)

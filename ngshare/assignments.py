@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
+from ngshare import references
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
-from ngshare.database.models import Assignment, Feedback, Release, Submission
+from ngshare.database.models import Assignment, Feedback, Release, Snapshot, Submission
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
 from ngshare.errors import Conflict, NotFound
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import Access, Identity, require_instructor, require_member
 
 EXISTS = "Assignment already exists"
+
+
+@dataclass(frozen=True)
+class ReleasedFiles:
+    """A version of an assignment, and its files, sorted by path."""
+
+    version: int
+    at: datetime
+    files: list[StoredFile]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of an assignment, and the digest of its directory."""
+
+    version: int
+    at: datetime
+    digest: bytes
 
 
 def list_assignments(connection: Connection, identity: Identity, course_id: str) -> list[str]:
@@ -57,7 +77,8 @@ def get_assignment(
 
 
 _NEWEST = (
-    select(Release.snapshot_pk)
+    select(Release.version, Release.at, Release.snapshot_pk, Snapshot.digest)
+    .join(Snapshot, Snapshot.pk == Release.snapshot_pk)
     .where(Release.assignment_pk == bindparam("assignment_pk"))
     .order_by(Release.version.desc())
     .limit(1)
@@ -66,16 +87,17 @@ _NEWEST = (
 
 def fetch_assignment(
     connection: Connection, identity: Identity, course_id: str, assignment_id: str
-) -> list[StoredFile]:
-    """The files of the newest version, sorted by path, for members.
+) -> ReleasedFiles:
+    """The newest version, for members.
 
     Raises:
         NotFound: no such course, or no such released assignment.
     """
     access = require_member(connection, identity, course_id)
     assignment_pk = get_assignment(connection, access, assignment_id)
-    snapshot_pk = connection.scalars(_NEWEST, {"assignment_pk": assignment_pk}).one()
-    return snapshots.list_files(connection, snapshot_pk)
+    newest = connection.execute(_NEWEST, {"assignment_pk": assignment_pk}).one()
+    files = snapshots.list_files(connection, newest.snapshot_pk)
+    return ReleasedFiles(newest.version, newest.at, files)
 
 
 def require_new_assignment(
@@ -102,44 +124,54 @@ def release_assignment(
     assignment_id: str,
     directory: PackedSnapshot,
     limits: Limits = UNLIMITED,
-) -> None:
-    """Release an assignment, for instructors.
+    replace: bool = False,
+) -> Version:
+    """Release an assignment, for instructors; what was submitted to it stays.
 
     One that was un-released comes back as a new version, with its submissions and feedback.
 
+    Args:
+        replace: whether it may be released already. A directory equal to the one that is released
+            then makes no new version.
+
     Raises:
+        Conflict: it is released already, and not to be replaced.
+        MissingContent: see references.resolve.
         TooLarge: the course's quota is reached.
-        others: see require_new_assignment.
+        others: see require_instructor.
     """
-    access = require_new_assignment(connection, identity, course_id, assignment_id)
+    access = require_instructor(connection, identity, course_id)
     now = datetime.now(timezone.utc)
     row = insert(connection, Assignment).values(
         course_pk=access.course_pk, name=assignment_id, released_at=now
     )
-    # Two releases at once: the row is locked by the first; the second finds it released and
-    # changes nothing, so that there is no primary key to return.
+    # Two releases at once: the row is locked by the first. The second finds it released and, unless
+    # it is to replace it, changes nothing, so that there is no primary key to return.
     assignment_pk = connection.scalar(
         row.on_conflict_do_update(
             index_elements=["course_pk", "name"],
-            set_={"released_at": now},
-            where=Assignment.released_at.is_(None),
+            set_={"released_at": func.coalesce(Assignment.released_at, now)},
+            where=None if replace else Assignment.released_at.is_(None),
         ).returning(Assignment.pk)
     )
     if assignment_pk is None:
         raise Conflict(EXISTS)
-    last_version = connection.scalar(
-        select(func.max(Release.version)).where(Release.assignment_pk == assignment_pk)
-    )
+    directory = references.resolve(connection, access, directory, limits)
+    last = connection.execute(_NEWEST, {"assignment_pk": assignment_pk}).one_or_none()
+    if replace and last and last.digest == directory.digest:
+        return Version(last.version, last.at, last.digest)
+    version = last.version + 1 if last else 1
     connection.execute(
         insert(connection, Release).values(
             assignment_pk=assignment_pk,
-            version=(last_version or 0) + 1,
+            version=version,
             snapshot_pk=snapshots.put(connection, directory),
             at=now,
             by=str(identity),
         )
     )
     limits.check_course(connection, access.course_pk)
+    return Version(version, now, directory.digest)
 
 
 def unrelease_assignment(

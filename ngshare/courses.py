@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from ngshare import assignments
 from ngshare.database.engine import insert
-from ngshare.database.models import INSTRUCTOR, Assignment, Course, Membership, User
+from ngshare.database.models import INSTRUCTOR, Assignment, Course, Membership, Upload, User
 from ngshare.errors import Conflict, NotFound
 from ngshare.permissions import Identity, enter_course, require_admin
 from ngshare.users import ensure_users
@@ -101,7 +101,8 @@ def delete_course(connection: Connection, identity: Identity, course_id: str, pu
             raise NotFound("Course not found")
         in_course = select(Assignment.pk).where(Assignment.course_pk == course_pk)
         assignments.erase(connection, connection.scalars(in_course).all())
-        connection.execute(delete(Membership).where(Membership.course_pk == course_pk))
+        for table in (Upload, Membership):
+            connection.execute(delete(table).where(table.course_pk == course_pk))
         connection.execute(delete(Course).where(Course.pk == course_pk))
         return
     course_pk = enter_course(connection, identity, course_id).course_pk

@@ -6,6 +6,11 @@ an answer's status back into the same class. Messages are part of the API's cont
 
 from __future__ import annotations
 
+import re
+
+_CONTRACTS_WORDS = re.compile("[A-Za-z]+( [A-Za-z]+){1,5}")
+_CAPITAL = re.compile("(?<!^)(?=[A-Z])")
+
 
 class NgShareError(Exception):
     """A call ended in a condition that its caller should be told of.
@@ -22,6 +27,12 @@ class NgShareError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    @property
+    def code(self) -> str:
+        """The condition's name for programs: the contract's words or the class, as snake_case."""
+        words = self.message if _CONTRACTS_WORDS.fullmatch(self.message) else ""
+        return (words or _CAPITAL.sub(" ", type(self).__name__)).lower().replace(" ", "_")
 
 
 class InvalidRequest(NgShareError):

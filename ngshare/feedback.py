@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 from sqlalchemy import Connection, select
 
+from ngshare import references
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
 from ngshare.database.models import Feedback
@@ -54,12 +55,14 @@ def release_feedback(
     The bytes of the earlier one stay until the next purge: somebody may be fetching them.
 
     Raises:
+        MissingContent: see references.resolve.
         TooLarge: the course's quota is reached.
         others: see require_grader.
     """
     access, submission_pk = require_grader(
         connection, identity, course_id, assignment_id, student_id, timestamp, keep=True
     )
+    directory = references.resolve(connection, access, directory, limits)
     row = {
         "snapshot_pk": snapshots.put(connection, directory),
         "at": datetime.now(timezone.utc),
@@ -96,4 +99,4 @@ def fetch_feedback(
         select(Feedback.snapshot_pk).where(Feedback.submission_pk == submission.pk)
     )
     files = [] if snapshot_pk is None else snapshots.list_files(connection, snapshot_pk)
-    return TimedFiles(submission.at, files)
+    return TimedFiles(submission.pk, submission.at, files)

@@ -31,11 +31,13 @@ class Limits:
         size = 0
         for piece in content:
             size += len(piece)
-            if 0 < self.max_file_bytes < size:
-                raise TooLarge(
-                    f"The file is over the limit max_file_bytes = {self.max_file_bytes:,}"
-                )
+            self.check_size("The file", size)
             yield piece
+
+    def check_size(self, name: str, size: int) -> None:
+        """Raise TooLarge for a file of too many bytes."""
+        if 0 < self.max_file_bytes < size:
+            raise TooLarge(f"{name} is over the limit max_file_bytes = {self.max_file_bytes:,}")
 
     def check_file_count(self, count: int) -> None:
         """Raise TooLarge for a directory of too many files."""

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, func, or_, select
 
-from ngshare import wire
+from ngshare import references, wire
 from ngshare.assignments import get_assignment
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
-from ngshare.database.models import Membership, Submission, User
+from ngshare.database.models import Membership, Snapshot, Submission, User
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
-from ngshare.errors import InvalidRequest, NotFound, PermissionDenied
+from ngshare.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import (
     Access,
@@ -26,17 +26,33 @@ from ngshare.permissions import (
 from ngshare.users import ensure_users
 
 
-class Receipt(NamedTuple):
-    """A submission as the lists show it."""
+class Listed(NamedTuple):
+    """A submission as the lists of a course show it."""
 
     student_id: str
     at: datetime
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """What was recorded.
+
+    Attributes:
+        digest: of the directory.
+        is_duplicate: whether it is equal to the one that the same person submitted before.
+    """
+
+    submission_pk: int
+    at: datetime
+    digest: bytes
+    is_duplicate: bool
+
+
+@dataclass(frozen=True)
 class TimedFiles:
     """A directory that belongs to the submission of a certain time."""
 
+    submission_pk: int
     at: datetime
     files: list[StoredFile]
 
@@ -63,14 +79,25 @@ def _enter(
 
 
 _LOCK_USER = select(User.pk).where(User.name == bindparam("name")).with_for_update(key_share=True)
+_WHOSE = (
+    Submission.assignment_pk == bindparam("assignment_pk"),
+    Submission.user_pk == bindparam("user_pk"),
+)
+_LAST_SNAPSHOT = (
+    select(Submission.snapshot_pk).where(*_WHOSE).order_by(Submission.at.desc()).limit(1)
+)
 _SO_FAR = select(
     func.count(),
     # Those of a clock that was ahead don't count.
     func.sum(case((Submission.at.between(bindparam("minute_ago"), bindparam("now")), 1), else_=0)),
     func.max(Submission.at),
-).where(
-    Submission.assignment_pk == bindparam("assignment_pk"),
-    Submission.user_pk == bindparam("user_pk"),
+    _LAST_SNAPSHOT.correlate(None).scalar_subquery(),
+).where(*_WHOSE)
+_BEFORE = _LAST_SNAPSHOT.where(Submission.at < bindparam("at"))
+_BY_KEY = (
+    select(Submission.pk, Submission.at, Submission.snapshot_pk, Snapshot.digest)
+    .join(Snapshot, Snapshot.pk == Submission.snapshot_pk)
+    .where(*_WHOSE, Submission.idempotency_key == bindparam("key"))
 )
 
 
@@ -81,27 +108,47 @@ def submit(
     assignment_id: str,
     directory: PackedSnapshot,
     limits: Limits = UNLIMITED,
-) -> datetime:
-    """Record what the caller hands in; its time, which the server's clock tells.
+    key: str | None = None,
+) -> Receipt:
+    """Record what the caller hands in, with the time of the server's clock.
+
+    Args:
+        key: the client's name for this submission; another call with it gets the same receipt.
 
     Raises:
+        Conflict: the key stands for another directory.
+        MissingContent: see references.resolve.
         TooManyRequests, TooLarge: one of the limits is reached.
         others: see require_submitter.
     """
     access, assignment_pk = _enter(connection, identity, course_id, assignment_id, keep=True)
     user_pk = _lock_user(connection, identity.name)
-    now = datetime.now(timezone.utc)
     whose = {"assignment_pk": assignment_pk, "user_pk": user_pk}
+    if key is not None and (earlier := _find(connection, whose, key)):
+        if earlier.digest != directory.digest:
+            raise Conflict("This Idempotency-Key stands for a submission of other files")
+        return earlier
+    directory = references.resolve(connection, access, directory, limits)
+    now = datetime.now(timezone.utc)
     minute = {"minute_ago": now - timedelta(minutes=1), "now": now}
-    count, recent, last = connection.execute(_SO_FAR, {**whose, **minute}).one()
+    so_far = connection.execute(_SO_FAR, {**whose, **minute})
+    count, recent, last, last_snapshot_pk = so_far.one()
     limits.check_submissions(count, recent or 0)
     at = now if last is None else max(now, last + timedelta(microseconds=1))
-    connection.execute(
-        insert(connection, Submission),
-        {**whose, "at": at, "snapshot_pk": snapshots.put(connection, directory)},
-    )
+    snapshot_pk = snapshots.put(connection, directory)
+    row = {**whose, "at": at, "snapshot_pk": snapshot_pk, "idempotency_key": key}
+    pk = connection.scalars(insert(connection, Submission).returning(Submission.pk), row).one()
     limits.check_course(connection, access.course_pk)
-    return at
+    return Receipt(pk, at, directory.digest, is_duplicate=last_snapshot_pk == snapshot_pk)
+
+
+def _find(connection: Connection, whose: dict[str, int], key: str) -> Receipt | None:
+    """The receipt of the submission of this name."""
+    row = connection.execute(_BY_KEY, {**whose, "key": key}).one_or_none()
+    if row is None:
+        return None
+    before = connection.scalar(_BEFORE, {**whose, "at": row.at})
+    return Receipt(row.pk, row.at, row.digest, is_duplicate=before == row.snapshot_pk)
 
 
 def _lock_user(connection: Connection, name: str) -> int:
@@ -115,7 +162,7 @@ def _lock_user(connection: Connection, name: str) -> int:
 
 def list_submissions(
     connection: Connection, identity: Identity, course_id: str, assignment_id: str
-) -> list[Receipt]:
+) -> list[Listed]:
     """Everybody's submissions in the order of time, for instructors.
 
     Raises:
@@ -127,7 +174,7 @@ def list_submissions(
 
 def list_student_submissions(
     connection: Connection, identity: Identity, course_id: str, assignment_id: str, student_id: str
-) -> list[Receipt]:
+) -> list[Listed]:
     """One person's submissions in the order of time, for instructors and that person.
 
     Raises:
@@ -158,7 +205,7 @@ def fetch_submission(
     """
     access = require_self_or_instructor(connection, identity, course_id, student_id)
     row = get_submission(connection, access, assignment_id, student_id, timestamp)
-    return TimedFiles(row.at, snapshots.list_files(connection, row.snapshot_pk))
+    return TimedFiles(row.pk, row.at, snapshots.list_files(connection, row.snapshot_pk))
 
 
 def get_submission(
@@ -214,7 +261,7 @@ def get_student_pk(
     return pk
 
 
-def _list(connection: Connection, assignment_pk: int, user_pk: int | None = None) -> list[Receipt]:
+def _list(connection: Connection, assignment_pk: int, user_pk: int | None = None) -> list[Listed]:
     query = (
         select(User.name, Submission.at)
         .join(Submission, Submission.user_pk == User.pk)
@@ -223,4 +270,4 @@ def _list(connection: Connection, assignment_pk: int, user_pk: int | None = None
     )
     if user_pk is not None:
         query = query.where(Submission.user_pk == user_pk)
-    return [Receipt(*row) for row in connection.execute(query)]
+    return [Listed(*row) for row in connection.execute(query)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,22 @@ def encode(files: Mapping[str, bytes]) -> str:
             for path, content in files.items()
         ]
     )
+
+
+def described(path: str, content: bytes) -> dict[str, Any]:
+    """A file as answers have it, without its content."""
+    return {
+        "path": path,
+        "checksum": hashlib.md5(content).hexdigest(),
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def manifest_digest(files: Mapping[str, bytes]) -> str:
+    """The `sha256` of a directory, as the manual tells how to make it."""
+    lines = [f"{described(path, files[path])['sha256']} {path}\n" for path in sorted(files)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def decode(entries: list[dict[str, str]]) -> dict[str, bytes]:

@@ -19,7 +19,7 @@ from ngshare.database.models import (
     SnapshotFile,
     Submission,
 )
-from tests.api import Api, at_once, encode
+from tests.api import Api, at_once, described, encode, manifest_digest
 
 FILES = {
     "ps1.ipynb": b'{"cells": []}',
@@ -50,24 +50,23 @@ def sha256(content: bytes) -> bytes:
 
 def test_what_is_released_is_fetched_byte_for_byte(course: Api) -> None:
     answer = course.user("kevin").ok("POST", "assignment/course1/ps1", files=encode(FILES))
-    assert answer == {"success": True}
+    del answer["released_at"]  # see test_listings
+    assert answer == {"success": True, "version": 1, "sha256": manifest_digest(FILES)}
     for name in ("lawrence", "kevin", "root"):
         assert course.user(name).files("assignment/course1/ps1") == FILES
 
 
-def test_each_file_has_path_checksum_and_content(course: Api) -> None:
+def test_each_file_has_path_checksums_size_and_content(course: Api) -> None:
     answer = course.user("lawrence").ok("GET", "assignment/course1/challenge")
-    checksum = hashlib.md5(b"22222").hexdigest()
-    assert answer == {
-        "success": True,
-        "files": [{"path": "file2", "checksum": checksum, "content": "MjIyMjI=\n"}],
-    }
+    assert answer["files"] == [{**described("file2", b"22222"), "content": "MjIyMjI=\n"}]
+    assert set(answer) == {"success", "files", "version", "released_at", "sha256"}
 
 
 def test_list_only_leaves_the_contents_out(course: Api) -> None:
-    answer = course.user("lawrence").ok("GET", "assignment/course1/challenge", list_only="true")
-    checksum = hashlib.md5(b"22222").hexdigest()
-    assert answer == {"success": True, "files": [{"path": "file2", "checksum": checksum}]}
+    lawrence = course.user("lawrence")
+    whole = lawrence.ok("GET", "assignment/course1/challenge")
+    answer = lawrence.ok("GET", "assignment/course1/challenge", list_only="true")
+    assert answer == {**whole, "files": [described("file2", b"22222")]}
 
 
 @pytest.mark.parametrize("list_only", ["", "false", "True", "TRUE", "1", "yes", "truetrue"])

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from ngshare.database.engine import Database
 from ngshare.database.models import Blob
-from tests.api import Api, Caller, at_once, encode
+from tests.api import Api, Caller, at_once, described, encode, manifest_digest
 
 PATH = "feedback/course1/challenge/lawrence"
 NEVER = "2020-01-01 00:00:00.000000 UTC"
@@ -35,23 +35,27 @@ def test_feedback_comes_back_byte_for_byte(course: Api, timestamp: str) -> None:
 
 def test_feedback_has_files_and_the_submissions_timestamp(course: Api, timestamp: str) -> None:
     give(course.user("kevin"), timestamp, {"f": b"22222"})
-    entry = {"path": "f", "checksum": hashlib.md5(b"22222").hexdigest()}
+    entry = described("f", b"22222")
     lawrence = course.user("lawrence")
-    assert lawrence.ok("GET", PATH, timestamp=timestamp) == {
+    listed = lawrence.ok("GET", PATH, timestamp=timestamp, list_only="true")
+    assert listed == {
         "success": True,
         "timestamp": timestamp,
-        "files": [{**entry, "content": "MjIyMjI=\n"}],
-    }
-    assert lawrence.ok("GET", PATH, timestamp=timestamp, list_only="true") == {
-        "success": True,
-        "timestamp": timestamp,
+        "sha256": manifest_digest({"f": b"22222"}),
         "files": [entry],
     }
+    whole = lawrence.ok("GET", PATH, timestamp=timestamp)
+    assert whole == {**listed, "files": [{**entry, "content": "MjIyMjI=\n"}]}
 
 
 def test_feedback_is_empty_while_there_is_none(course: Api, timestamp: str) -> None:
     answer = course.user("lawrence").ok("GET", PATH, timestamp=timestamp)
-    assert answer == {"success": True, "timestamp": timestamp, "files": []}
+    assert answer == {
+        "success": True,
+        "timestamp": timestamp,
+        "sha256": manifest_digest({}),
+        "files": [],
+    }
 
 
 def test_feedback_replaces_what_was_given_before(course: Api, timestamp: str) -> None:

@@ -22,7 +22,9 @@ from tests.api import Api
 PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
-DOMAIN = "assignments courses dump feedback limits rosters sample submissions users"
+DOMAIN = (
+    "assignments courses dump feedback limits listings references rosters sample submissions users"
+)
 BELOW_DOMAIN = "permissions database wire errors"
 
 # What each part of the package may import of the others; everybody may have __version__.
@@ -37,14 +39,16 @@ MAY_IMPORT = {
     "handlers": (
         f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool"
     ),
-    "assignments": f"limits {BELOW_DOMAIN}",
+    "assignments": f"limits references {BELOW_DOMAIN}",
     "courses": f"assignments users {BELOW_DOMAIN}",
     "dump": BELOW_DOMAIN,
-    "feedback": f"limits submissions {BELOW_DOMAIN}",
+    "feedback": f"limits references submissions {BELOW_DOMAIN}",
     "limits": "database.models errors",
+    "listings": BELOW_DOMAIN,
+    "references": f"limits {BELOW_DOMAIN}",
     "rosters": f"users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
-    "submissions": f"assignments limits users {BELOW_DOMAIN}",
+    "submissions": f"assignments limits references users {BELOW_DOMAIN}",
     "users": BELOW_DOMAIN,
     "permissions": "database.models errors",
     "auth": "permissions metrics errors",
@@ -185,7 +189,12 @@ def test_a_program_without_a_token_is_told_to_log_in_everywhere_else(api: Api) -
             assert response.headers["Content-Type"] == "application/json"
             assert response.headers["WWW-Authenticate"] == 'Bearer realm="ngshare"'
             if verb != "head":
-                assert response.json() == {"success": False, "message": "Login required"}
+                assert response.json() == {
+                    "success": False,
+                    "message": "Login required",
+                    "code": "login_required",
+                    "request_id": response.headers["X-Request-Id"],
+                }
 
 
 def test_every_dependency_has_a_lower_bound_and_no_upper_one() -> None:

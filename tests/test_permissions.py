@@ -13,9 +13,11 @@ The callers, by their column:
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime, timezone
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import Connection, update
@@ -56,6 +58,7 @@ GET healthz                   200  200  200  200  200  200  200    200   200   2
 GET readyz                    200  200  200  200  200  200  200    200   200   200   200   200   200
 GET metrics                   200  200  200  200  200  200  200    200   200   200   200   200   200
 GET oauth_callback            403  403  403  403  403  403  403    403   403   403   403   403   403
+GET whoami                    401  401  200  200  200  200  200    200   200   200   200   200   200
 GET courses                   401  401  200  200  200  200  200    200   200   200   200   200   200
 POST course/NEW               401  401  403  403  403  403  403    403   403   200   403   403   200
 POST course/C1                401  401  403  403  403  403  403    403   403   409   403   403   409
@@ -81,15 +84,20 @@ POST student/C1/lawrence      401  401  403  403  403  200  403    403   403   2
 POST student/C1/INS           401  401  403  403  403  409  403    403   403   409   403   403   409
 DELETE student/C1/STU         401  401  403  403  403  200  403    403   403   200   403   403   200
 DELETE student/C1/lawrence    401  401  403  403  403  200  403    403   403   200   403   403   200
+GET assignments               401  401  200  200  200  200  200    200   200   200   200   200   200
 GET assignments/C1            401  401  403  200  403  200  403    403   403   200   403   403   200
 GET assignment/C1/A1          401  401  403  200  403  200  403    403   403   200   403   403   200
 GET assignment/C1/GONE        401  401  403  404  403  404  403    403   403   404   403   403   404
 POST assignment/C1/NEW        401  401  403  403  403  200  403    403   403   200   403   403   200
 POST assignment/C1/A1         401  401  403  403  403  409  403    403   403   409   403   403   409
+PUT assignment/C1/NEW         401  401  403  403  403  200  403    403   403   200   403   403   200
+PUT assignment/C1/A1          401  401  403  403  403  200  403    403   403   200   403   403   200
+PUT assignment/NEW/A1         401  401  404  404  404  404  404    404   404   404   404   404   404
 DELETE assignment/C1/A1       401  401  403  403  403  200  403    403   403   200   403   403   200
 DELETE assignment/C1/A1?purge 401  401  403  403  403  200  403    403   403   200   403   403   200
 POST submission/C1/A1         401  401  403  200  403  200  403    403   403   200   403   403   403
 POST submission/C1/GONE       401  401  403  404  403  404  403    403   403   404   403   403   403
+GET submissions               401  401  200  200  200  200  200    200   200   200   200   200   200
 GET submissions/C1/A1         401  401  403  403  403  200  403    403   403   200   403   403   200
 GET submissions/C1/A1/STU     401  401  403  403  403  200  403    403   403   200   403   403   200
 GET submissions/C1/A1/SELF    401  401  404  200  200  200  200    404   404   404   403   403   404
@@ -99,6 +107,8 @@ POST feedback/C1/A1/STU       401  401  403  403  403  200  403    403   403   2
 POST feedback/C1/A1/SELF      401  401  403  403  403  200  403    403   403   404   403   403   404
 GET feedback/C1/A1/STU        401  401  403  403  403  200  403    403   403   200   403   403   200
 GET feedback/C1/A1/SELF       401  401  404  200  200  200  200    404   404   404   403   403   404
+PUT blob/C1/SHA256            401  401  403  200  403  200  403    403   403   200   403   403   200
+PUT blob/NEW/SHA256           401  401  404  404  404  404  404    404   404   404   404   404   404
 GET initialize-Data6ase?dump  401  401  403  403  403  403  403    403   403   200   403   403   200
 GET initialize-Data6ase?init  401  401  403  403  403  403  403    403   403   403   403   403   403
 GET initialize-Data6ase?clear 401  401  403  403  403  403  403    403   403   403   403   403   403
@@ -115,7 +125,7 @@ ARGUMENTS = {
     "?clear": {"action": "clear"},
     "?purge": {"purge": "true"},
 }
-# All that any POST wants, and the field of the old client that must never be believed.
+# All that any POST or PUT wants, and the field of the old client that must never be believed.
 FORM = {
     "user": "root",
     "first_name": "F",
@@ -126,6 +136,7 @@ FORM = {
     "students": '[{"username": "new", "first_name": "", "last_name": "", "email": ""}]',
     "timestamp": TIMESTAMP,
 }
+SHA256 = hashlib.sha256(urlencode(FORM).encode()).hexdigest()
 
 
 def build_world(connection: Connection) -> None:
@@ -184,6 +195,7 @@ def request_of(path: str, name: str) -> tuple[str, dict[str, str]]:
     """The URL and the query that a path of the table stands for, when `name` calls."""
     where, mark, argument = path.partition("?")
     stands_for = {"C1": "course1", "A1": "a1", "STU": "stella", "INS": "ivan", "SELF": name}
+    stands_for["SHA256"] = SHA256
     segments = [stands_for.get(segment, segment) for segment in where.split("/")]
     query = {"user": "root", "timestamp": TIMESTAMP, **ARGUMENTS.get(mark + argument, {})}
     return "/".join(segments), query
@@ -201,7 +213,7 @@ def test_everybody_may_do_what_the_table_says_and_a_refusal_changes_nothing(
         name = NAMES.get(role, "nobody")
         hub.services = {name} if role in SERVICES else set()
         where, query = request_of(path, name)
-        form = FORM if verb == "POST" else None
+        form = FORM if verb in ("POST", "PUT") else None
         response = caller(world, role).call(verb, where, params=query, data=form)
         outcomes[role] = str(response.status_code)
         if response.status_code != 200:

@@ -18,16 +18,16 @@ from sqlalchemy import Connection, select, update
 from zstandard import ZstdDecompressor
 
 from ngshare import spool, wire
+from ngshare.database.blobs import PackedBlob, Reference
 from ngshare.database.engine import Database
 from ngshare.database.models import BlobChunk
-from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import InvalidRequest, TooLarge
 from ngshare.handlers import uploads
 from ngshare.handlers.bodies import Body, parse_form, unescape
 from ngshare.handlers.uploads import decode_files
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.spool import Spool
-from tests.api import Api, encode
+from tests.api import Api, described, encode
 
 MIB = 1 << 20
 
@@ -100,14 +100,14 @@ def test_parse_form_is_urllibs_parsing(body: bytes) -> None:
     assert fields == expected
 
 
-def decoded(field: str, limits: Limits = UNLIMITED) -> PackedSnapshot:
+def decoded(field: str, limits: Limits = UNLIMITED) -> dict[str, PackedBlob | Reference]:
     """The directory in a field `files`."""
     return decode_files(spooled(field.encode()).blocks(), limits, Spool(MIB))
 
 
 def stored(field: str) -> bytes:
     """The one content in a field `files`, before it is compressed."""
-    (blob,) = decoded(field).files.values()
+    (blob,) = decoded(field).values()
     chunks = [bytes(chunk) for chunk in blob.chunks]
     return b"".join(
         map(ZstdDecompressor().decompress, chunks) if blob.encoding == "zstd" else chunks
@@ -193,7 +193,7 @@ def test_a_directory_is_read_as_a_json_library_reads_it(
     text = json.dumps(entries, ensure_ascii=is_ascii, indent=data.draw(st.sampled_from([None, 1])))
     text = text[: data.draw(st.integers(0, len(text)) | st.just(len(text)))]
     try:
-        files = decoded(text).files
+        files = decoded(text)
         found: Any = {path: blob.digest for path, blob in files.items()}
     except InvalidRequest as error:
         found = error.message
@@ -208,7 +208,7 @@ def test_the_longest_path_may_be_escaped_in_full(character: str) -> None:
     name = character * (255 // len(character.encode()))
     path = "/".join([name] * 4)
     escaped = "".join(f"\\u{ord(letter):04x}" for letter in path)
-    (found,) = decoded(f'[{{"path": "{escaped}", "content": ""}}]').files
+    (found,) = decoded(f'[{{"path": "{escaped}", "content": ""}}]')
     assert found == path
 
 
@@ -322,11 +322,7 @@ def test_contents_in_answers_are_lines_of_76_characters(course: Api) -> None:
     contents = {f"{size:07}": os.urandom(size) for size in sizes}
     course.user("kevin").release("course1", "new", contents)
     assert course.user("lawrence").ok("GET", "assignment/course1/new")["files"] == [
-        {
-            "path": path,
-            "checksum": hashlib.md5(content).hexdigest(),
-            "content": base64.encodebytes(content).decode(),
-        }
+        {**described(path, content), "content": base64.encodebytes(content).decode()}
         for path, content in contents.items()
     ]
 

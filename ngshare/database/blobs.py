@@ -46,6 +46,10 @@ _CHUNK = (
     .where(Blob.digest == bindparam("digest"), BlobChunk.seq == bindparam("seq"))
 )
 
+_READABLE = select(Blob.digest, Blob.size).where(
+    Blob.digest.in_(bindparam("digests", expanding=True)), Blob.encoding != MISSING
+)
+
 _local = threading.local()  # compressors, which are costly to make and not for two threads at once
 
 
@@ -66,6 +70,14 @@ class PackedBlob:
     checksum: bytes
     encoding: str
     chunks: tuple[bytes | Span, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A content that is said to be stored; its size, in bytes, is known once it is found."""
+
+    digest: bytes
+    size: int = 0
 
 
 def pack(content: bytes) -> PackedBlob:
@@ -202,6 +214,15 @@ def _decode(digest: bytes, encoding: str, chunk: bytes) -> bytes:
     if plain is None:
         raise DamagedContent(digest)
     return plain
+
+
+def use(connection: Connection, digests: Collection[bytes]) -> list[Reference]:
+    """Those of the blobs that are stored with their bytes; the garbage collector leaves them."""
+    found = []
+    for batch in _batches(dict.fromkeys(sorted(digests))):
+        known = _use_again(connection, batch)
+        found += [Reference(*row) for row in connection.execute(_READABLE, {"digests": known})]
+    return found
 
 
 def remove_unused(connection: Connection, digests: Collection[bytes]) -> None:

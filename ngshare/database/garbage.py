@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from ngshare.database import blobs, snapshots
 from ngshare.database.engine import Database
-from ngshare.database.models import Blob, Snapshot, SnapshotFile
+from ngshare.database.models import Blob, Snapshot, SnapshotFile, Upload
 
 T = TypeVar("T")
 
@@ -19,6 +19,7 @@ T = TypeVar("T")
 ROWS_AT_ONCE = 300
 FILES_AT_ONCE = 5_000
 BYTES_AT_ONCE = 32 << 20
+UPLOADS_STAY = timedelta(days=1)  # for a client that uploads over a slow line, and tries again
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def collect(database: Database, grace_seconds: float) -> Iterator[Removed]:
     Raises:
         DatabaseUnavailable, sqlalchemy.exc.DBAPIError: what is done until then is done.
     """
+    _write(database, _forget_uploads)
     marked_before = datetime.now(timezone.utc) - timedelta(seconds=grace_seconds)
     last_pk = 0
     while pks := _read(database, _list_snapshots, last_pk):
@@ -73,6 +75,11 @@ def _read(database: Database, function: Callable[..., T], *args: Any) -> T:
 
 def _write(database: Database, function: Callable[..., T], *args: Any) -> T:
     return database.writers.submit(database.write, function, *args).result()
+
+
+def _forget_uploads(connection: Connection) -> None:
+    old = datetime.now(timezone.utc) - UPLOADS_STAY
+    connection.execute(delete(Upload).where(Upload.at < old))
 
 
 def _list_snapshots(connection: Connection, after: int) -> list[int]:

@@ -185,11 +185,16 @@ class Release(Base):
 
 
 class Submission(Base):
-    """What a user handed in, and when; one user's times are distinct and grow."""
+    """What a user handed in, and when; one user's times are distinct and grow.
+
+    `idempotency_key` is what the client called the submission, so that it can ask again for a
+    receipt that got lost; null if it gave no name.
+    """
 
     __tablename__ = "submissions"
     __table_args__ = (
         UniqueConstraint("assignment_pk", "user_pk", "at"),
+        Index(None, "assignment_pk", "user_pk", "idempotency_key", unique=True),
         Index(None, "snapshot_pk"),
         Index(None, "user_pk"),
     )
@@ -199,6 +204,7 @@ class Submission(Base):
     user_pk: Mapped[int] = mapped_column(Key, ForeignKey("users.pk"))
     at: Mapped[datetime]
     snapshot_pk: Mapped[int] = mapped_column(Key, ForeignKey("snapshots.pk"))
+    idempotency_key: Mapped[str | None] = mapped_column(Text)
 
 
 class Feedback(Base):
@@ -211,3 +217,22 @@ class Feedback(Base):
     snapshot_pk: Mapped[int] = mapped_column(Key, ForeignKey("snapshots.pk"))
     at: Mapped[datetime]
     by: Mapped[str] = mapped_column(Text)
+
+
+class Upload(Base):
+    """A content sent ahead by a member of a course, whose next call refers to it.
+
+    Its snapshot is a directory of one file; the garbage collector forgets it after a day.
+    """
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        UniqueConstraint("course_pk", "by", "snapshot_pk"),
+        Index(None, "snapshot_pk"),
+    )
+
+    pk: Mapped[int] = mapped_column(Key, primary_key=True)
+    course_pk: Mapped[int] = mapped_column(Key, ForeignKey("courses.pk"))
+    by: Mapped[str] = mapped_column(Text)
+    snapshot_pk: Mapped[int] = mapped_column(Key, ForeignKey("snapshots.pk"))
+    at: Mapped[datetime]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, select
 
 from ngshare import wire
 from ngshare.database import blobs
-from ngshare.database.blobs import MISSING, PackedBlob
+from ngshare.database.blobs import MISSING, PackedBlob, Reference
 from ngshare.database.engine import count, insert
 from ngshare.database.models import (
     Blob,
@@ -18,6 +18,7 @@ from ngshare.database.models import (
     Snapshot,
     SnapshotFile,
     Submission,
+    Upload,
 )
 
 PKS_A_STATEMENT = 500
@@ -29,11 +30,16 @@ class PackedSnapshot:
 
     Attributes:
         digest: of its manifest (wire.manifest_digest).
-        files: content by path.
+        files: content by path, or where it is to be found.
     """
 
     digest: bytes
-    files: dict[str, PackedBlob]
+    files: dict[str, PackedBlob | Reference]
+
+    @property
+    def size(self) -> int:
+        """Of all files, in bytes."""
+        return sum(blob.size for blob in self.files.values())
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class StoredFile:
     is_missing: bool = False
 
 
-def pack(files: Mapping[str, PackedBlob]) -> PackedSnapshot:
+def pack(files: Mapping[str, PackedBlob | Reference]) -> PackedSnapshot:
     """A directory from contents by path."""
     digest = wire.manifest_digest((path, blob.digest) for path, blob in files.items())
     return PackedSnapshot(digest, dict(files))
@@ -60,17 +66,16 @@ _BY_DIGEST = select(Snapshot.pk).where(Snapshot.digest == bindparam("digest"))
 
 
 def put(connection: Connection, packed: PackedSnapshot) -> int:
-    """Store a directory, or find the equal one that is there; its primary key."""
-    count(connection, "offered_bytes", sum(blob.size for blob in packed.files.values()))
+    """Store a directory, or find the equal one that is there; its primary key.
+
+    Whether the caller may refer to contents that are stored already is not looked at here.
+    """
+    count(connection, "offered_bytes", packed.size)
     known = connection.scalar(_BY_DIGEST, {"digest": packed.digest})
     if known is not None:
         return known
-    blobs.put(connection, packed.files.values())
-    row = {
-        "digest": packed.digest,
-        "size": sum(blob.size for blob in packed.files.values()),
-        "file_count": len(packed.files),
-    }
+    blobs.put(connection, [b for b in packed.files.values() if isinstance(b, PackedBlob)])
+    row = {"digest": packed.digest, "size": packed.size, "file_count": len(packed.files)}
     # If another replica stores an equal one just now, this fails, and the transaction is repeated.
     pk = connection.scalars(insert(connection, Snapshot).returning(Snapshot.pk), row).one()
     if packed.files:
@@ -101,7 +106,7 @@ def list_files(connection: Connection, snapshot_pk: int) -> list[StoredFile]:
 def select_unused() -> Select:
     """The pk and file_count of the snapshots that nothing refers to, in the order of pk."""
     unused = select(Snapshot.pk, Snapshot.file_count).order_by(Snapshot.pk)
-    for table in (Release, Submission, Feedback):
+    for table in (Release, Submission, Feedback, Upload):
         unused = unused.where(
             ~select(table.snapshot_pk).where(table.snapshot_pk == Snapshot.pk).exists()
         )

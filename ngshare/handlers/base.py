@@ -23,6 +23,7 @@ from ngshare.connections import LONG_READ_BYTES, READ_BYTES
 from ngshare.database.engine import Database
 from ngshare.errors import (
     InvalidRequest,
+    MissingContent,
     NgShareError,
     StorageFull,
     TooLarge,
@@ -144,7 +145,7 @@ class BaseHandler(Login):
     @property
     def _body_limit(self) -> int:
         limit = self.settings["max_upload_bytes"]
-        takes_long = self.long_bodies and self.request.method == "POST"
+        takes_long = self.long_bodies and self.request.method in ("POST", "PUT")
         return limit if takes_long else min(limit, SHORT_BODY_BYTES)
 
     def _too_large(self) -> TooLarge:
@@ -291,7 +292,7 @@ class BaseHandler(Login):
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """The same for what takes longer than a few milliseconds, in a thread of its own."""
-        return await self._work(
+        return await self.work(
             self.database.readers, lambda: self.database.read(function, *args, **kwargs)
         )
 
@@ -303,7 +304,7 @@ class BaseHandler(Login):
         On SQLite those who wait for the one writer share the next transaction.
         """
         if not self.database.is_sqlite:
-            return await self._work(
+            return await self.work(
                 self.database.writers, lambda: self.database.write(function, *args, **kwargs)
             )
         batches: Batches = self.settings["write_batches"]
@@ -316,10 +317,11 @@ class BaseHandler(Login):
             StorageFull: it found no room on the disk.
         """
         threads = LONG_DECODERS if self.body.size > MEMORY_BYTES else DECODERS
-        return await self._work(threads, lambda: _report_full_disk(function, *args, **kwargs))
+        return await self.work(threads, lambda: _report_full_disk(function, *args, **kwargs))
 
     @staticmethod
-    def _work(executor: Executor, function: Callable[[], T]) -> Awaitable[T]:
+    def work(executor: Executor, function: Callable[[], T]) -> Awaitable[T]:
+        """Await function() in one of these threads."""
         return asyncio.get_running_loop().run_in_executor(executor, function)
 
     # ---- answers ----
@@ -375,16 +377,21 @@ class BaseHandler(Login):
         body: dict[str, Any] = {"success": False}
         if isinstance(error, NgShareError):
             self.set_status(error.status)
-            body["message"] = error.message
+            body.update(message=error.message, code=error.code)
+            if isinstance(error, MissingContent):
+                body["missing"] = error.missing
             if error.retry_after_seconds is not None:
                 self.set_header("Retry-After", str(error.retry_after_seconds))
             if isinstance(error, Unauthenticated):
                 self.set_header("WWW-Authenticate", 'Bearer realm="ngshare"')
         elif isinstance(error, HTTPError) and status_code < 500:
-            body["message"] = error.log_message or responses.get(status_code, "Bad request")
+            reason = responses.get(status_code, "Bad request")
+            body["message"] = error.log_message or reason
+            body["code"] = reason.lower().replace(" ", "_")
         else:
             body["message"] = f"Internal server error; ngshare's log has it as {self.request_id}"
-            body["request_id"] = self.request_id
+            body["code"] = "internal_server_error"
+        body["request_id"] = self.request_id
         if status_code == 405:
             allowed = ", ".join(verb.upper() for verb in self.allowed_verbs())
             self.set_header("Allow", allowed)

@@ -15,6 +15,8 @@ from ngshare.spool import Spool
 
 MEMORY_BYTES = 3 << 19  # of a body; the form of a file of 1 MB fits
 MAX_FIELDS = 1000
+MAX_FILES = 100_000  # parts of a multipart form; max_files is looked at later
+TOO_MANY_FIELDS = f"A form may have {MAX_FIELDS} fields at most"
 MAX_FIELD_NAME_BYTES = 1024
 MAX_VALUE_BYTES = 16 << 20  # of a field that is not read block by block
 
@@ -52,10 +54,15 @@ class Field:
 
 
 class Body:
-    """The bytes of a request's body, and what they stand for."""
+    """The bytes of a request's body, and what they stand for.
+
+    Attributes:
+        files: (name, content) of the files in a multipart form, once `fields` has read it.
+    """
 
     def __init__(self) -> None:
         self.spool = Spool(MEMORY_BYTES)
+        self.files: list[tuple[str, Field]] = []
         self._others: list[Spool] = []
 
     @property
@@ -71,16 +78,12 @@ class Body:
         """The fields of a form; of several with one name the last. Other types have none.
 
         Raises:
-            InvalidRequest: the body is not what its type says, or has more than MAX_FIELDS.
+            InvalidRequest: the body is not what its type says, or has more than MAX_FIELDS or
+                MAX_FILES.
         """
+        kind, boundary = parse_content_type(content_type)
         if self.size == 0:
             return {}
-        media_type = Message()
-        media_type["Content-Type"] = content_type
-        try:
-            kind, boundary = media_type.get_content_type(), media_type.get_boundary("")
-        except ValueError:
-            raise InvalidRequest("The header Content-Type cannot be read") from None
         if kind == FORM:
             return parse_form(self.spool)
         if kind == MULTIPART:
@@ -89,17 +92,24 @@ class Body:
 
     def _parse_multipart(self, boundary: str) -> dict[str, Field]:
         fields = {}
-        name, start, spool = "", 0, self.new_spool()
+        spool = self.new_spool()
+        segment, start = None, 0
         try:
-            with PushMultipartParser(boundary, max_segment_count=MAX_FIELDS) as parser:
+            with PushMultipartParser(boundary, max_segment_count=MAX_FILES) as parser:
                 for block in self.spool.blocks():
                     for event in parser.parse(block):
                         if isinstance(event, MultipartSegment):
-                            name, start = event.name, spool.size
-                        elif event is None:
-                            fields[name] = Field(spool, start, spool.size, is_escaped=False)
-                        else:
+                            segment, start = event, spool.size
+                        elif event is not None:
                             spool.append(event)
+                        elif segment is not None:
+                            field = Field(spool, start, spool.size, is_escaped=False)
+                            if segment.filename is None:
+                                fields[segment.name] = field
+                            else:
+                                self.files.append((segment.filename, field))
+                            if len(fields) > MAX_FIELDS:
+                                raise InvalidRequest(TOO_MANY_FIELDS)
         except (MultipartError, UnicodeError) as error:
             raise InvalidRequest(f"The multipart form cannot be read: {error}") from None
         return fields
@@ -107,6 +117,20 @@ class Body:
     def close(self) -> None:
         for spool in (self.spool, *self._others):
             spool.close()
+
+
+def parse_content_type(header: str) -> tuple[str, str]:
+    """The media type that the header names, and its boundary.
+
+    Raises:
+        InvalidRequest: it can't be read.
+    """
+    media_type = Message()
+    media_type["Content-Type"] = header
+    try:
+        return media_type.get_content_type(), media_type.get_boundary("") or ""
+    except ValueError:
+        raise InvalidRequest("The header Content-Type cannot be read") from None
 
 
 def parse_form(spool: Spool) -> dict[str, Field]:
@@ -118,7 +142,7 @@ def parse_form(spool: Spool) -> dict[str, Field]:
     fields: dict[str, Field] = {}
     for number, (start, equals, end) in enumerate(_cut_form(spool)):
         if number == MAX_FIELDS:
-            raise InvalidRequest(f"A form may have {MAX_FIELDS} fields at most")
+            raise InvalidRequest(TOO_MANY_FIELDS)
         if equals - start <= MAX_FIELD_NAME_BYTES:
             name = b"".join(Field(spool, start, equals, is_escaped=True).blocks())
             value = Field(spool, min(equals + 1, end), end, is_escaped=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ngshare import courses, wire
+from ngshare import courses, listings, wire
 from ngshare.errors import InvalidRequest
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.uploads import decode_json
@@ -12,7 +12,11 @@ NOT_DECODED = "Instructors cannot be JSON decoded"
 
 class CourseListHandler(BaseHandler):
     async def get(self) -> None:
-        self.answer(courses=await self.read(courses.list_courses, self.identity))
+        if not self.flag("detail"):
+            self.answer(courses=await self.read(courses.list_courses, self.identity))
+            return
+        found = await self.read(listings.list_courses, self.identity)
+        self.answer(courses=[course.course_id for course in found], details=found)
 
 
 class CourseHandler(BaseHandler):

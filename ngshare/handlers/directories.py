@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 from cachetools import LRUCache
 
 from ngshare import wire
-from ngshare.database import blobs
+from ngshare.database import blobs, snapshots
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
-from ngshare.errors import ContentLost, DamagedContent, NotFound
+from ngshare.errors import ContentLost, DamagedContent, InvalidRequest, NotFound
+from ngshare.handlers import archives
 from ngshare.handlers.base import BaseHandler
+from ngshare.handlers.bodies import parse_content_type
+from ngshare.handlers.listings import describe_file
 from ngshare.handlers.uploads import decode_files
 
 if TYPE_CHECKING:
@@ -32,45 +38,112 @@ def make_cache() -> LRUCache[bytes, bytes]:
 class DirectoryHandler(BaseHandler):
     long_bodies = True
 
-    async def decode_directory(self) -> PackedSnapshot:
-        """The directory in the field `files`, ready to be stored.
+    # ---- up ----
 
-        Raises: see uploads.decode_files.
+    async def decode_directory(self) -> PackedSnapshot:
+        """The directory that the call brings, ready to be stored.
+
+        Raises:
+            InvalidRequest: it brings none, or one that can't be read.
+            TooLarge: it has more files or bytes than the limits allow.
         """
+        media_type, _ = parse_content_type(self.request.headers.get("Content-Type", ""))
         field = self.field("files")
         blocks = None
         if field is not None:
             blocks = field.blocks()
         elif (value := self.raw_argument("files")) is not None:  # of the query
             blocks = iter([value])
-        spool = self.body.new_spool()
-        return await self.compute(decode_files, blocks, self.settings["limits"], spool)
+        return await self.compute(self._decode, media_type, blocks)
 
-    async def answer_directory(self, files: Sequence[StoredFile], **keys: Any) -> None:
-        """Send `{"success": true, ..., "files": [...]}`, with contents unless `list_only`."""
-        if self.flag("list_only"):
-            self.answer(**keys, files=[_describe(file) for file in files])
-            return
-        if missing := next((file for file in files if file.is_missing), None):
+    def _decode(self, media_type: str, text: Iterator[bytes] | None) -> PackedSnapshot:
+        limits, spool = self.settings["limits"], self.body.new_spool()
+        packer = archives.Packer(limits, spool)
+        parts = self.body.files
+        if media_type in archives.WRITERS:
+            files = archives.unpack(media_type, self.body.spool, packer)
+        elif text is None and not parts:
+            raise InvalidRequest("Please supply files")
+        else:
+            files = {} if text is None else decode_files(text, limits, spool)
+        limits.check_file_count(len(files) + len(parts))
+        wire.check_paths([*files, *(path for path, _ in parts)])
+        files.update((path, packer.pack(path, part.blocks())) for path, part in parts)
+        directory = snapshots.pack(files)
+        limits.check_total(directory.size)
+        return directory
+
+    # ---- down ----
+
+    async def answer_directory(
+        self, files: Sequence[StoredFile], at: datetime, **keys: Any
+    ) -> None:
+        """Send a directory in the form that the caller wants.
+
+        That is `{"success": true, ..., "files": [...]}`, with contents unless `list_only`, or an
+        archive. The arguments `path` select files.
+
+        Args:
+            at: since when the directory is what it is.
+
+        Raises:
+            NotFound: there is no such path.
+            ContentLost: a file was lost by an earlier release.
+        """
+        selected = self._select(files)
+        media_type = self._archive_type()
+        if media_type is None:
+            keys["sha256"] = _manifest_digest(files).hex()
+            if self.flag("list_only"):
+                self.answer(**keys, files=[describe_file(file) for file in selected])
+                return
+        if missing := next((file for file in selected if file.is_missing), None):
             raise ContentLost(
                 f"The file {missing.path} was lost before this site was upgraded from ngshare 0.6, "
                 "so its directory can't be fetched as a whole; list_only=true lists it. The "
                 "manual's page on upgrading tells what the admin can do"
             )
+        try:
+            if media_type is None:
+                await self._send_json_files(selected, keys)
+            else:
+                await self._send_archive(selected, media_type, at)
+        except KeyError:
+            raise NotFound("These files were purged just now") from None
+
+    def _select(self, files: Sequence[StoredFile]) -> Sequence[StoredFile]:
+        """Those that the arguments `path` name, as files or by folders; all if there is none."""
+        paths = self.request.query_arguments.get("path", [])
+        wanted = {path.decode(errors="replace") for path in paths}
+        if not wanted:
+            return files
+        named = {file.path: wanted & set(_path_and_folders(file.path)) for file in files}
+        if wanted - set().union(*named.values()):
+            raise NotFound("File not found")
+        return [file for file in files if named[file.path]]
+
+    def _archive_type(self) -> str | None:
+        """The first media type that the caller accepts, if it is that of an archive."""
+        for choice in self.request.headers.get("Accept", "").split(","):
+            media_type = choice.partition(";")[0].strip().lower()
+            if media_type in archives.WRITERS:
+                return media_type
+            if media_type in ("application/json", "application/*", "*/*"):
+                break
+        return None
+
+    async def _send_json_files(self, files: Sequence[StoredFile], keys: dict[str, Any]) -> None:
         self.set_header("Content-Type", "application/json")
         opening = msgspec.json.encode({"success": True, **keys})
         self.write(opening[:-1] + b',"files":[')
-        try:
-            for number, batch in enumerate(_batches(files)):
-                if number:
-                    await self.flush()
-                    self.write(b",")
-                if batch[0].size > BATCH_BYTES:
-                    await self._write_long_file(batch[0])
-                else:
-                    await self._write_short_files(batch)
-        except KeyError:
-            raise NotFound("These files were purged just now") from None
+        for number, batch in enumerate(_batches(files)):
+            if number:
+                await self.flush()
+                self.write(b",")
+            if batch[0].size > BATCH_BYTES:
+                await self._write_long_file(batch[0])
+            else:
+                await self._write_short_files(batch)
         self.finish(b"]}")
 
     async def _write_short_files(self, batch: Sequence[StoredFile]) -> None:
@@ -89,25 +162,92 @@ class DirectoryHandler(BaseHandler):
     async def _write_long_file(self, file: StoredFile) -> None:
         """Send a file chunk by chunk, as the client takes them."""
         self.write(_open_entry(file))
-        digest = hashlib.sha256()
-        rest = b""
-        for seq in range(-(-file.size // blobs.CHUNK_BYTES)):
-            text, rest = await self.read_long(_load_lines, file.digest, seq, rest, digest)
+        lines = _Lines()
+        async for text in self._chunks(file, lines.add):
             self.write(text)
             del text  # of which the stream has a copy
             await self.flush()
+        self.write(lines.end() + b'"}')
+
+    async def _chunks(
+        self, file: StoredFile, convert: Callable[[bytes], bytes]
+    ) -> AsyncIterator[bytes]:
+        """The content of a long file, converted in the thread that reads it.
+
+        Raises:
+            KeyError: it is not stored any more.
+            DamagedContent: it is not what its digest says.
+        """
+        digest = hashlib.sha256()
+
+        def load(seq: int) -> bytes:
+            chunk = self.database.read(blobs.load_chunk, file.digest, seq)
+            digest.update(chunk)
+            return convert(chunk)
+
+        for seq in range(-(-file.size // blobs.CHUNK_BYTES)):
+            yield await self.work(self.database.readers, partial(load, seq))
         if digest.digest() != file.digest:
             raise DamagedContent(file.digest)
-        self.write(wire.encode_content(rest, JSON_NEWLINE) + b'"}')
+
+    async def _send_archive(
+        self, files: Sequence[StoredFile], media_type: str, at: datetime
+    ) -> None:
+        kind = archives.KINDS[media_type]
+        etag = f'"{_manifest_digest(files).hex()}-{int(at.timestamp())}-{kind}"'
+        self.set_header("ETag", etag)
+        self.set_header("Vary", "Accept")
+        self.set_header("Cache-Control", "private, no-cache")
+        if etag in self.request.headers.get("If-None-Match", ""):
+            self.set_status(304)
+            self.finish()
+            return
+        name = quote("-".join(self.path_args[1:]) + f".{kind}")
+        self.set_header("Content-Type", media_type)
+        self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{name}")
+        writer = archives.WRITERS[media_type](at)
+
+        def add_chunk(chunk: bytes) -> bytes:
+            writer.write(chunk)
+            return writer.take()
+
+        def add_files(batch: Sequence[StoredFile]) -> bytes:
+            contents = self.database.read(blobs.load, {file.digest for file in batch})
+            for file in batch:
+                writer.open(file.path, file.size)
+                writer.write(contents[file.digest])
+                writer.close_file()
+            return writer.take()
+
+        for batch in _batches(files):
+            if batch[0].size <= BATCH_BYTES:
+                self.write(await self.work(self.database.readers, partial(add_files, batch)))
+                await self.flush()
+                continue
+            writer.open(batch[0].path, batch[0].size)
+            async for piece in self._chunks(batch[0], add_chunk):
+                self.write(piece)
+                del piece  # of which the stream has a copy
+                await self.flush()
+            writer.close_file()
+        writer.close()
+        self.finish(writer.take())
 
 
-def _describe(file: StoredFile) -> dict[str, str]:
-    return {"path": file.path, "checksum": file.checksum.hex()}
+def _manifest_digest(files: Sequence[StoredFile]) -> bytes:
+    return wire.manifest_digest((file.path, file.digest) for file in files)
+
+
+def _path_and_folders(path: str) -> Iterator[str]:
+    """`a/b/c` and the folders that it is in, `a/b` and `a`."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _open_entry(file: StoredFile) -> bytes:
     """The JSON object of a file, up to where its content begins."""
-    return msgspec.json.encode(_describe(file))[:-1] + b',"content":"'
+    return msgspec.json.encode(describe_file(file))[:-1] + b',"content":"'
 
 
 def _load_encoded(connection: Connection, digests: Collection[bytes]) -> dict[bytes, bytes]:
@@ -118,19 +258,20 @@ def _load_encoded(connection: Connection, digests: Collection[bytes]) -> dict[by
     }
 
 
-def _load_lines(
-    connection: Connection, digest: bytes, seq: int, rest: bytes, so_far: hashlib._Hash
-) -> tuple[bytes, bytes]:
-    """The full lines of base64 of a chunk with what was left of the last, and what is left now.
+class _Lines:
+    """Makes base64 in full lines of a content that comes in chunks."""
 
-    Args:
-        so_far: the hash of all chunks before; the chunk is added.
-    """
-    chunk = blobs.load_chunk(connection, digest, seq)
-    so_far.update(chunk)
-    content = rest + chunk
-    full = len(content) - len(content) % wire.BYTES_A_LINE
-    return wire.encode_content(content[:full], JSON_NEWLINE), content[full:]
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def add(self, chunk: bytes) -> bytes:
+        content = self._rest + chunk
+        full = len(content) - len(content) % wire.BYTES_A_LINE
+        self._rest = content[full:]
+        return wire.encode_content(content[:full], JSON_NEWLINE)
+
+    def end(self) -> bytes:
+        return wire.encode_content(self._rest, JSON_NEWLINE)
 
 
 def _batches(files: Sequence[StoredFile]) -> Iterator[list[StoredFile]]:

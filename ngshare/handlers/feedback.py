@@ -16,7 +16,9 @@ class FeedbackHandler(DirectoryHandler):
             student_id,
             self.argument("timestamp"),
         )
-        await self.answer_directory(found.files, timestamp=wire.format_timestamp(found.at))
+        await self.answer_directory(
+            found.files, found.at, timestamp=wire.format_timestamp(found.at)
+        )
 
     async def post(self, course_id: str, assignment_id: str, student_id: str) -> None:
         timestamp = self.argument("timestamp")

@@ -2,51 +2,81 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ngshare import submissions, wire
+from ngshare.errors import InvalidRequest
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.directories import DirectoryHandler
-from ngshare.submissions import Receipt
+from ngshare.handlers.listings import describe_submissions
+from ngshare.listings import Part
+from ngshare.submissions import Listed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
 def _encode(
-    connection: Connection, list_receipts: Callable[..., list[Receipt]], *where: Any
+    connection: Connection, list_them: Callable[..., list[Listed]], where: tuple, detail: bool
 ) -> bytes:
+    listed = list_them(connection, *where)
     rows = [
         {"student_id": student_id, "timestamp": wire.format_timestamp(at)}
-        for student_id, at in list_receipts(connection, *where)
+        for student_id, at in listed
     ]
-    return msgspec.json.encode({"success": True, "submissions": rows})
+    answer: dict[str, Any] = {"success": True, "submissions": rows}
+    if detail:
+        found = describe_submissions(connection, where[0], Part(*where[1:]))
+        details = {(entry["student_id"], entry["timestamp"]): entry for entry in found}
+        answer["details"] = [details[row["student_id"], row["timestamp"]] for row in rows]
+    return msgspec.json.encode(answer)
+
+
+KEY = re.compile("[!-~]{1,255}")
 
 
 class SubmissionListHandler(BaseHandler):
-    async def get(self, course_id: str, assignment_id: str) -> None:
-        where = (self.identity, course_id, assignment_id)
-        self.answer_encoded(await self.read_long(_encode, submissions.list_submissions, *where))
+    async def get(self, *where: str) -> None:
+        await self._list(submissions.list_submissions, *where)
+
+    async def _list(self, list_them: Callable[..., list[Listed]], *where: str) -> None:
+        detail = self.flag("detail")
+        self.answer_encoded(
+            await self.read_long(_encode, list_them, (self.identity, *where), detail)
+        )
 
 
-class StudentSubmissionListHandler(BaseHandler):
-    async def get(self, course_id: str, assignment_id: str, student_id: str) -> None:
-        where = (self.identity, course_id, assignment_id, student_id)
-        list_receipts = submissions.list_student_submissions
-        self.answer_encoded(await self.read_long(_encode, list_receipts, *where))
+class StudentSubmissionListHandler(SubmissionListHandler):
+    async def get(self, *where: str) -> None:
+        await self._list(submissions.list_student_submissions, *where)
 
 
 class SubmitHandler(DirectoryHandler):
     async def post(self, course_id: str, assignment_id: str) -> None:
         where = (self.identity, course_id, assignment_id)
         await self.read(submissions.require_submitter, *where)
+        key = self._key()
         directory = await self.decode_directory()
-        at = await self.transact(submissions.submit, *where, directory, self.settings["limits"])
+        receipt = await self.transact(
+            submissions.submit, *where, directory, self.settings["limits"], key
+        )
         self.settings["metrics"].submissions.inc()
-        self.answer(timestamp=wire.format_timestamp(at))
+        self.answer(
+            timestamp=wire.format_timestamp(receipt.at),
+            submission_id=receipt.submission_pk,
+            sha256=receipt.digest.hex(),
+            duplicate=receipt.is_duplicate,
+        )
+
+    def _key(self) -> str | None:
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and not KEY.fullmatch(key):
+            raise InvalidRequest("An Idempotency-Key has 1 to 255 visible ASCII characters")
+        return key
 
 
 class SubmissionHandler(DirectoryHandler):
@@ -60,5 +90,8 @@ class SubmissionHandler(DirectoryHandler):
             self.argument("timestamp") or "",
         )
         await self.answer_directory(
-            submission.files, timestamp=wire.format_timestamp(submission.at)
+            submission.files,
+            submission.at,
+            timestamp=wire.format_timestamp(submission.at),
+            submission_id=submission.submission_pk,
         )

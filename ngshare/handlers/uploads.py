@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from itertools import chain, count
@@ -10,9 +11,8 @@ from typing import TypeVar
 import msgspec
 
 from ngshare import wire
-from ngshare.database import blobs, snapshots
-from ngshare.database.blobs import PackedBlob
-from ngshare.database.snapshots import PackedSnapshot
+from ngshare.database import blobs
+from ngshare.database.blobs import PackedBlob, Reference
 from ngshare.errors import InvalidRequest, TooLarge
 from ngshare.limits import Limits
 from ngshare.rosters import Person
@@ -20,6 +20,7 @@ from ngshare.spool import Spool
 
 T = TypeVar("T")
 
+SHA256 = re.compile("[0-9a-f]{64}")
 NO_FILES = "Files cannot be JSON decoded"
 # A path is never longer in JSON, even if it is all \u0041; longer strings are taken out of it.
 SHORT_STRING_BYTES = 6 * wire.MAX_NAME_BYTES
@@ -43,30 +44,44 @@ class FileEntry(msgspec.Struct):
     """A file of the encoded directory tree; other keys of the entry are ignored."""
 
     path: str
-    content: str
+    content: str | msgspec.UnsetType = msgspec.UNSET
+    sha256: str | msgspec.UnsetType = msgspec.UNSET
 
 
-def decode_files(text: Iterator[bytes] | None, limits: Limits, spool: Spool) -> PackedSnapshot:
+def decode_files(
+    text: Iterator[bytes], limits: Limits, spool: Spool
+) -> dict[str, PackedBlob | Reference]:
     """The directory that the field `files` holds, from the blocks of its text.
 
     Contents go to the spool as they are decoded, so that
     the memory taken does not grow with them.
 
     Raises:
-        InvalidRequest: there is no such field, it is no JSON list of files, a path is illegal,
-            or a content is no base64; looked at in this order.
+        InvalidRequest: it is no JSON list of files, a path is illegal, or a content is no base64
+            or not what its SHA-256 says; looked at in this order.
         TooLarge: there are more files or bytes than the limits allow.
         OSError: the disk is full.
     """
-    if text is None:
-        raise InvalidRequest("Please supply files")
     contents = Contents(limits, spool)
     entries = decode_json(_outline(text, contents), list[FileEntry], NO_FILES)
     limits.check_file_count(len(entries))
     wire.check_paths([entry.path for entry in entries])
-    packed = {entry.path: contents.get(entry) for entry in entries}
-    limits.check_total(sum(blob.size for blob in packed.values()))
-    return snapshots.pack(packed)
+    if any(entry.content is msgspec.UNSET is entry.sha256 for entry in entries):
+        raise InvalidRequest(NO_FILES)
+    return {entry.path: contents.get(entry) for entry in entries}
+
+
+def _digest(entry: FileEntry) -> bytes | None:
+    """The SHA-256 that the entry names.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    if entry.sha256 is msgspec.UNSET:
+        return None
+    if not SHA256.fullmatch(entry.sha256):
+        raise InvalidRequest(f"{entry.path}: a SHA-256 has 64 small hexadecimal digits")
+    return bytes.fromhex(entry.sha256)
 
 
 class Contents:
@@ -92,22 +107,32 @@ class Contents:
                 pass
         return f"{self._mark}\\\\{len(self._packed) - 1}".encode()  # as a path it is illegal
 
-    def get(self, entry: FileEntry) -> PackedBlob:
+    def get(self, entry: FileEntry) -> PackedBlob | Reference:
         """The content of a file.
 
         Raises:
-            InvalidRequest: it is no base64.
+            InvalidRequest: it is no base64, or not what its SHA-256 says.
             TooLarge: it is over the limit.
         """
-        mark, _, number = entry.content.partition("\\")
+        digest = _digest(entry)
+        if entry.content is msgspec.UNSET:
+            assert digest is not None
+            return Reference(digest)
+        content = self._get(entry.path, entry.content)
+        if digest is not None and content.digest != digest:
+            raise InvalidRequest(f"{entry.path}: the content does not have this SHA-256")
+        return content
+
+    def _get(self, path: str, text: str) -> PackedBlob:
+        mark, _, number = text.partition("\\")
         try:
             if mark != self._mark:
-                return self._pack([entry.content.encode("utf-8", "replace")])
+                return self._pack([text.encode("utf-8", "replace")])
             content = self._packed[int(number)]
         except TooLarge as error:
             content = error
         if isinstance(content, TooLarge):
-            raise TooLarge(f"{entry.path}: {content.message}")
+            raise TooLarge(f"{path}: {content.message}")
         if isinstance(content, InvalidRequest):
             raise content
         return content

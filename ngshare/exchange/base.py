@@ -202,6 +202,17 @@ class Exchange(abc.Exchange):
             self.fail(f"You {verb} no course on ngshare")
         self.fail(f"You {verb} several courses; name one with --course: {', '.join(courses)}")
 
+    def require_role(self, course_id: str) -> None:
+        """Fail unless the caller is in a course, and teaches it if the verb wants that.
+
+        The server's lists are just empty for others, and for courses that there are not.
+        """
+        roles = {each["course_id"]: each["role"] for each in self.ask("list_courses")}
+        if course_id not in roles:
+            self.fail(f'You are not in a course "{course_id}" on ngshare: check how it is spelt')
+        if self.for_instructors and roles[course_id] == "student":
+            raise PermissionDenied("Permission denied")
+
     @property
     def assignment_id(self) -> str:
         """The assignment, without the slash that the shell puts behind the names of folders."""
@@ -213,9 +224,12 @@ class Exchange(abc.Exchange):
         hint = f'. Did you mean "{similar[0]}"?' if similar else ""
         self.fail(message + hint)
 
-    def fail_not_released(self, course_id: str, assignment_id: str) -> NoReturn:
-        """Fail because the server has no such assignment."""
+    def require_released(self, course_id: str, assignment_id: str) -> None:
+        """Fail, with a hint, unless an assignment is released in one's course."""
         released = [each["assignment_id"] for each in self.ask("list_assignments", course_id)]
+        if assignment_id in released:
+            return
+        self.require_role(course_id)
         self.fail_not_found(
             f'No assignment "{assignment_id}" is released in the course "{course_id}"',
             assignment_id,
@@ -242,12 +256,12 @@ class Exchange(abc.Exchange):
         structure = self.coursedir.directory_structure
         pattern = structure.format(nbgrader_step=step, student_id=student, assignment_id=assignment)
         marked = structure.format(nbgrader_step=step, student_id="\0", assignment_id="\1")
-        names = re.escape(os.path.normpath(marked))
+        names = re.escape(marked)
         for mark, group in (("\0", "(?P<student>[^/]+)"), ("\1", "(?P<assignment>[^/]+)")):
             names = names.replace(mark, group, 1).replace(mark, "[^/]+")
         found = []
         for path in sorted(glob.glob(pattern, root_dir=self.coursedir.root)):
-            match = re.fullmatch(names, os.path.normpath(path))
+            match = re.fullmatch(names, path)
             folder = Path(self.coursedir.root, path)
             if match and folder.is_dir():
                 found.append((match["student"], match["assignment"], folder))

@@ -16,7 +16,7 @@ from nbgrader.exchange import abc
 from nbgrader.utils import parse_utc
 
 from ngshare import wire
-from ngshare.errors import LocalFileError, NgShareError, NotFound
+from ngshare.errors import LocalFileError, NgShareError
 from ngshare.exchange.base import Exchange
 from ngshare.exchange.folders import TIMESTAMP, folder_name, new_folder
 from ngshare.exchange.list import literal, matches
@@ -39,16 +39,13 @@ class ExchangeCollect(Exchange, abc.ExchangeCollect):
 
     def init_src(self) -> None:
         self.course_id = self.require_course()
-        try:
-            records = self._latest()
-            if self.before_duedate and (duedate := self._duedate()):
-                # Who has handed in nothing before the due date is collected all the same.
-                timely = self._latest(before=wire.format_timestamp(duedate))
-                records = {**records, **timely}
-        except NotFound as error:
-            if error.message != "Assignment not found":
-                raise
-            self.fail_not_released(self.course_id, self.assignment_id)
+        self.require_role(self.course_id)
+        records = self._latest()
+        if not records:
+            self.require_released(self.course_id, self.assignment_id)
+        if self.before_duedate and (duedate := self._duedate()):
+            # Who has handed in nothing before the due date is collected all the same.
+            records |= self._latest(before=wire.format_timestamp(duedate))
         pattern = self.coursedir.student_id
         self.records = [each for name, each in sorted(records.items()) if matches(name, pattern)]
 

@@ -25,7 +25,9 @@ class ExchangeFetchAssignment(Exchange, abc.ExchangeFetchAssignment):
 
     def init_dest(self) -> None:
         self.dest_path = self.assignment_folder(self.course_id, self.assignment_id)
-        if os.path.lexists(self.dest_path) and not self.replace_missing_files:
+        if os.path.lexists(self.dest_path) and not self.dest_path.is_dir():
+            self.fail(f"Your file {self.dest_path} is in the way: give it another name")
+        if self.dest_path.is_dir() and not self.replace_missing_files:
             self.fail(
                 f"You have {self.dest_path} already: add --replace to fetch only the files that "
                 "are missing in it"
@@ -38,10 +40,9 @@ class ExchangeFetchAssignment(Exchange, abc.ExchangeFetchAssignment):
             else:
                 with new_folder(self.dest_path) as new:
                     self._fetch(new, self._paths())
-        except NotFound as error:
-            if error.message != "Assignment not found":
-                raise
-            self.fail_not_released(self.course_id, self.assignment_id)
+        except NotFound:
+            self.require_released(self.course_id, self.assignment_id)
+            raise
         self.log.info("Fetched as: %s %s", self.course_id, self.assignment_id)
 
     def _paths(self) -> list[str]:

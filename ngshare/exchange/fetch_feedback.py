@@ -10,7 +10,6 @@ from typing import Any
 
 from nbgrader.exchange import abc
 
-from ngshare.errors import NotFound
 from ngshare.exchange.base import Exchange
 from ngshare.exchange.folders import folder_name, new_folder
 from ngshare.exchange.list import literal
@@ -27,14 +26,9 @@ class ExchangeFetchFeedback(Exchange, abc.ExchangeFetchFeedback):
     def init_src(self) -> None:
         self.course_id = self.require_course()
         student_id = literal(self.coursedir.student_id) or self.username
-        try:
-            submissions = self.ask(
-                "list_submissions", self.course_id, self.assignment_id, student_id
-            )
-        except NotFound as error:
-            if error.message != "Assignment not found":
-                raise
-            self.fail_not_released(self.course_id, self.assignment_id)
+        submissions = self.ask("list_submissions", self.course_id, self.assignment_id, student_id)
+        if not submissions:
+            self.require_released(self.course_id, self.assignment_id)
         self.submissions = [
             each for each in submissions if each["feedback"] and each["feedback"]["files"]
         ]

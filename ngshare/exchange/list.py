@@ -18,7 +18,7 @@ from typing import Any
 from nbgrader.exchange import abc
 from traitlets import Bool
 
-from ngshare.errors import NgShareError, NotFound
+from ngshare.errors import NgShareError
 from ngshare.exchange.base import Exchange
 from ngshare.exchange.cache import Cache, Entry
 from ngshare.exchange.folders import is_folder_name
@@ -117,9 +117,10 @@ class ExchangeList(Exchange, abc.ExchangeList):
     def _assignments(self) -> list[Info]:
         if self.cached:
             return self._grouped(self._cached())
-        if self.inbound:
-            return self._grouped(self._inbound())
-        return sorted(self._released(), key=itemgetter("course_id", "assignment_id"))
+        found = self._grouped(self._inbound()) if self.inbound else self._released()
+        if not found and (course_id := literal(self.coursedir.course_id)):
+            self.require_role(course_id)
+        return found
 
     def _is_wanted(self, record: Mapping[str, Any]) -> bool:
         """Whether the options ask for a record, and its names can be those of folders."""
@@ -132,7 +133,8 @@ class ExchangeList(Exchange, abc.ExchangeList):
 
     def _released(self) -> list[Info]:
         assignments = self.ask("list_assignments", literal(self.coursedir.course_id))
-        return [self._released_info(each) for each in assignments if self._is_wanted(each)]
+        infos = [self._released_info(each) for each in assignments if self._is_wanted(each)]
+        return sorted(infos, key=itemgetter("course_id", "assignment_id"))
 
     def _released_info(self, record: Mapping[str, Any]) -> Info:
         folder = self.assignment_folder(record["course_id"], record["assignment_id"])
@@ -153,16 +155,9 @@ class ExchangeList(Exchange, abc.ExchangeList):
 
     def _submissions(self, student_id: str | None) -> dict[Entry, Mapping[str, Any]]:
         """The server's records that the options ask for, in one request."""
-        course_id, assignment_id = (
-            literal(self.coursedir.course_id),
-            literal(self.coursedir.assignment_id),
-        )
-        try:
-            records = self.ask("list_submissions", course_id, assignment_id, student_id)
-        except NotFound as error:
-            if error.message == "Course not found":
-                raise
-            return {}  # no such assignment or student
+        course_id = literal(self.coursedir.course_id)
+        assignment_id = literal(self.coursedir.assignment_id)
+        records = self.ask("list_submissions", course_id, assignment_id, student_id)
         return {entry_of(record): record for record in records if self._is_wanted(record)}
 
     def _inbound(self) -> list[Info]:

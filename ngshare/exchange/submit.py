@@ -74,10 +74,9 @@ class ExchangeSubmit(Exchange, abc.ExchangeSubmit):
         """Tell which released notebooks are missing, or fail if `strict`, and which are new."""
         try:
             released = self.client.get_assignment(self.course_id, self.assignment_id)["files"]
-        except NotFound as error:
-            if error.message != "Assignment not found":
-                raise
-            self.fail_not_released(self.course_id, self.assignment_id)
+        except NotFound:
+            self.require_released(self.course_id, self.assignment_id)
+            raise
         expected = notebooks(entry["path"] for entry in released)
         found = notebooks(files)
         lines = []

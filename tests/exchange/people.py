@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,9 +48,10 @@ class Person:
 
     def environment(self) -> dict[str, str]:
         """What a notebook server's processes have."""
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "USER") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("LANG", "USER") if name in os.environ}
         return {
             **kept,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.home),
             "JUPYTER_DATA_DIR": str(self.home / "data"),
             "JUPYTER_CONFIG_DIR": str(self.home / "config"),

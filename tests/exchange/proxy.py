@@ -19,6 +19,7 @@ class Proxy:
     Attributes:
         url: the server's URL, through this proxy.
         calls: those that were made, for example `GET courses?detail=true`.
+        answered: how many bytes were answered.
         cut_after: break off a connection after so many bytes of answers.
         cuts: how many connections, from now on, are broken off.
         victim: only those on which a call begins like this.
@@ -37,6 +38,7 @@ class Proxy:
 
     def reset(self) -> None:
         self.calls: list[str] = []
+        self.answered = 0
         self.cut_after = 0
         self.cuts = 0
         self.is_silent = False
@@ -84,6 +86,7 @@ class _Connection:
         left = None
         with suppress(OSError):
             while block := self._server.recv(BLOCK_BYTES):
+                self._proxy.answered += len(block)
                 if left is None and self._proxy.cuts and self._call.startswith(self._proxy.victim):
                     left = self._proxy.cut_after
                     self._proxy.cuts -= 1

@@ -103,7 +103,7 @@ def test_somebody_who_is_not_in_the_course_is_told_whom_to_ask(school: School) -
 
 def test_a_misspelt_course_is_named(school: School) -> None:
     output = school.alice.nbgrader("fetch_assignment", "ps1", "--course", "phys102", status=1)
-    assert 'ngshare knows no such thing as the course "phys102"' in output
+    assert 'You are not in a course "phys102" on ngshare: check how it is spelt' in output
 
 
 def test_a_name_that_leads_elsewhere_is_refused(school: School) -> None:

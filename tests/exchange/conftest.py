@@ -27,6 +27,7 @@ if find_spec("nbgrader") is None:
 else:
     from ngshare.exchange import Exchange, ExchangeList
     from ngshare.exchange.recent import forget
+    from tests.exchange.liar import Liar
     from tests.exchange.people import School
     from tests.exchange.proxy import Proxy
 
@@ -108,6 +109,13 @@ def proxy(service: Service) -> Iterator[Proxy]:
     proxy = Proxy(service.url)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def liar() -> Iterator[Liar]:
+    liar = Liar()
+    yield liar
+    liar.close()
 
 
 @pytest.fixture

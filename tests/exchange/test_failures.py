@@ -1,0 +1,176 @@
+"""Servers that are away, silent, break off, or lie: one sentence, status 1, and nothing changed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.exchange.liar import Liar
+from tests.exchange.people import COURSE, PS1, Person, School, tree
+from tests.exchange.proxy import Proxy
+from tests.fake_hub import FakeHub
+
+AWAY = "http://127.0.0.1:9/services/ngshare/"
+CANNOT = "ngshare can't be reached, try again in a few minutes"
+COMMANDS = [
+    ("release_assignment", "ps1"),
+    ("fetch_assignment", "ps2"),
+    ("submit", "ps1"),
+    ("collect", "ps1"),
+    ("list",),
+    ("list", "--inbound"),
+    ("list", "--cached"),
+    ("list", "--remove"),
+    ("release_feedback", "ps1"),
+    ("fetch_feedback", "ps1"),
+]
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """All files but the database that nbgrader makes by itself."""
+    return {name: data for name, data in tree(folder).items() if not name.endswith(".db")}
+
+
+@pytest.fixture
+def everybody(school: School) -> Person:
+    """Somebody with all that any command needs, who teaches the course."""
+    school.release("ps1")
+    school.release("ps2")
+    grace = school.join("grace", "office")
+    timestamp = school.submit("grace", PS1)
+    grace.write("release/ps1", PS1)
+    grace.write("ps1", PS1)
+    grace.write("submitted/alice/ps1", PS1)
+    grace.write("feedback/grace/ps1", {"timestamp.txt": timestamp.encode(), "p1.html": b"good"})
+    school.release_feedback("grace", timestamp, {"p1.html": b"released"})
+    return grace
+
+
+def fails(someone: Person, command: tuple[str, ...]) -> str:
+    """What is said when a command fails, which must be one sentence and change nothing."""
+    before = everything(someone.home)
+    output = someone.nbgrader(*command, status=1)
+    assert everything(someone.home) == before
+    assert "Traceback" not in output
+    assert output.count("CRITICAL") == 1
+    return output
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_server_that_is_away(everybody: Person, command: tuple[str, ...]) -> None:
+    everybody.url = AWAY
+    everybody.configure()
+    output = fails(everybody, command)
+    assert CANNOT in output or "could not be released: grace" in output
+    assert "Nothing listens at" in output
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_server_that_is_silent(
+    everybody: Person, proxy: Proxy, command: tuple[str, ...]
+) -> None:
+    everybody.url = proxy.url
+    everybody.configure()
+    proxy.is_silent = True
+    started = time.monotonic()
+    output = fails(everybody, command)
+    assert time.monotonic() - started < 5
+    assert "was silent for 0.5 seconds" in output
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_server_that_breaks_off(
+    everybody: Person, proxy: Proxy, command: tuple[str, ...]
+) -> None:
+    everybody.url = proxy.url
+    everybody.configure()
+    proxy.cut_after, proxy.cuts = 100, 99
+    assert "broke off" in fails(everybody, command)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_hub_that_is_ill(
+    everybody: Person, the_hub: FakeHub, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    the_hub.mode = "error"
+    everybody.name = f"grace's new token for {' '.join(command)}"
+    assert "JupyterHub" in fails(everybody, command)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_token_that_the_hub_does_not_know(
+    everybody: Person, the_hub: FakeHub, command: tuple[str, ...]
+) -> None:
+    the_hub.mode = "refuses"
+    everybody.name = f"grace's old token for {' '.join(command)}"
+    output = fails(everybody, command)
+    assert "stop your server in the JupyterHub's control panel and start it again" in output
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_something_that_is_no_ngshare(
+    everybody: Person, the_hub: FakeHub, command: tuple[str, ...]
+) -> None:
+    everybody.url = the_hub.api_url
+    everybody.configure()
+    assert "is no ngshare" in fails(everybody, command)
+
+
+def test_a_connection_that_breaks_off_once_is_not_noticed(
+    everybody: Person, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # be patient
+    everybody.url = proxy.url
+    everybody.configure()
+    for command in COMMANDS[1:7]:
+        proxy.cut_after, proxy.cuts = 100, 1
+        everybody.nbgrader(*command)
+        assert proxy.cuts == 0, command
+
+
+def submission(**changes: object) -> dict[str, object]:
+    """A record of a submission, as a server lists it."""
+    files = [{"path": "p1.ipynb", "size": 1, "sha256": "0" * 64, "checksum": "0" * 32}]
+    return {
+        "course_id": COURSE,
+        "assignment_id": "ps1",
+        "student_id": "alice",
+        "submission_id": 1,
+        "timestamp": "2030-01-30 10:30:47.524219 UTC",
+        "notebooks": ["p1"],
+        "feedback": {"files": files},
+        "files": files,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        submission(student_id="../../evil"),
+        submission(student_id=".."),
+        submission(student_id="/evil"),
+        submission(files=[{"path": "../../evil", "size": 0, "sha256": "0" * 64}]),
+        submission(timestamp="../../../evil"),
+    ],
+)
+def test_a_server_that_names_other_places_writes_nothing(
+    tmp_path: Path, school: School, liar: Liar, record: dict[str, object]
+) -> None:
+    victim = school.join("grace", "victim/home", liar.url)
+    liar.answers = {
+        "courses": {"details": [{"course_id": COURSE, "role": "instructor"}]},
+        "whoami": {"username": "grace", "is_service": False},
+        "assignments": {"assignments": [], "next_cursor": None},
+        "submissions": {"submissions": [record], "next_cursor": None},
+    }
+    before = everything(tmp_path)
+    for command in (("collect", "ps1"), ("fetch_feedback", "ps1")):
+        victim.nbgrader(*command, status=1)
+    for mode in ("--inbound", "--cached"):
+        victim.nbgrader("list", mode)
+    assert everything(tmp_path) == before

@@ -31,10 +31,11 @@ docs: .venv/tests
 	.venv/bin/sphinx-build -qW docs docs/_build
 
 clean:
-	rm -rf .venv .venv-hub5 .venv-nbgrader node_modules docs/_build
+	rm -rf .venv .venv-hub5 .venv-nbgrader .venv-exchange node_modules docs/_build
 
 .PHONY: environments
-environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed node_modules/installed
+environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed .venv-exchange/installed \
+    node_modules/installed
 
 .venv/ngshare: setup.py
 	@tools/make_venv .venv $(PYTHON)
@@ -59,6 +60,12 @@ environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed node_mod
 	tools/make_venv .venv-nbgrader $(PYTHON)
 	.venv-nbgrader/bin/pip install -qq nbgrader==0.9.6 'jsonschema<4.25'
 	.venv-nbgrader/bin/pip install -qq --no-deps ngshare_exchange==0.5.3
+	touch $@
+
+# nbgrader with this ngshare, as users have it
+.venv-exchange/installed: setup.py
+	tools/make_venv .venv-exchange $(PYTHON)
+	.venv-exchange/bin/pip install -qq --editable '.[exchange]' 'jsonschema<4.25'
 	touch $@
 
 # the Hub's proxy, by the Node.js that a package of the tests brings along

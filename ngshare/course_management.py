@@ -171,7 +171,12 @@ def person_of(
 
 def gradebook_for(args: argparse.Namespace) -> AbstractContextManager[LocalGradebook | None]:
     """The gradebook to be kept in step; it is opened before anything is changed."""
-    return nullcontext() if args.no_gb else LocalGradebook()
+    if args.no_gb:
+        return nullcontext()
+    try:
+        return LocalGradebook()
+    except NotConfigured as error:
+        raise NotConfigured(f"{error.message}. --no-gb leaves the gradebook alone") from None
 
 
 def put(gradebook: LocalGradebook | None, person: Person) -> None:

@@ -39,24 +39,25 @@ class Doctor:
     """One examination; its findings are printed at once.
 
     Attributes:
-        problems: how many things are wrong.
+        problems: what is wrong.
     """
 
     def __init__(self) -> None:
-        self.problems = 0
+        self.problems: list[str] = []
 
     def tell(self, name: str, value: str) -> None:
         print(f"{name + ':':10} {value}")
 
-    def advise(self, problem: str, advice: str) -> None:
-        self.problems += 1
-        print(f"{'WRONG:':10} {problem}. {advice}.")
+    def advise(self, problem: str, advice: str = "") -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+            print(f"{'WRONG:':10} {problem}." + (advice and f" {advice}."))
 
     def examine(self) -> None:
         try:
             url, origin = workplace.find_server()
         except NotConfigured as error:
-            self.advise("No URL", error.message)
+            self.advise(error.message)
         else:
             self.tell("URL", f"{url} (from {origin})")
             self.examine_server(url)
@@ -64,7 +65,7 @@ class Doctor:
 
     def examine_server(self, url: str) -> None:
         try:
-            with workplace.connect(url, read_seconds=15.0, tries=2) as client:
+            with workplace.connect(url, read_seconds=15.0, tries=1) as client:
                 asked = datetime.now(timezone.utc)
                 identity = self.ask_who(client)
                 if identity is not None:
@@ -139,7 +140,7 @@ class Doctor:
         try:
             classes = workplace.exchange_classes(workplace.load_nbgrader())
         except NotConfigured as error:
-            self.advise(error.message, "Correct nbgrader_config.py")
+            self.advise(error.message)
             return
         others = [name for name in classes.values() if not name.startswith(PLUGIN)]
         if not others:

@@ -50,7 +50,8 @@ def read_csv(path: str) -> tuple[list[Person], list[str]]:
 
 def read_rows(path: str) -> Iterator[tuple[int, dict[Any, Any]]]:
     """The lines after the first one, with their numbers; empty ones are left out."""
-    reader = csv.DictReader(StringIO(read_text(path), newline=""))
+    reader = csv.DictReader(StringIO(read_text(path), newline=""), strict=True)
+    line = 0  # up to which all is well
     try:
         names = [name.strip() for name in reader.fieldnames or []]
         if missing := [column for column in COLUMNS if column not in names]:
@@ -59,11 +60,13 @@ def read_rows(path: str) -> Iterator[tuple[int, dict[Any, Any]]]:
                 f"be {','.join(COLUMNS)}"
             )
         reader.fieldnames = names
+        line = reader.line_num
         for row in reader:
+            line = reader.line_num
             if any(row.values()):
-                yield reader.line_num, row
+                yield line, row
     except csv.Error as error:
-        raise LocalFileError(f"{path}, line {reader.line_num}: {error}") from None
+        raise LocalFileError(f"{path}, line {line + 1}: {error}") from None
 
 
 def read_text(path: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -80,10 +81,13 @@ def load_nbgrader() -> NbGrader:
     from nbgrader.apps import NbGrader
 
     app = NbGrader(log_level=logging.ERROR)
+    app.raise_config_file_errors = True
     try:
         app.initialize([])
     except (Exception, SystemExit) as error:  # its files are programs
-        raise NotConfigured(f"nbgrader's configuration can't be read: {error!r}") from error
+        raise NotConfigured(
+            f"nbgrader_config.py fails with {type(error).__name__}: {error}"
+        ) from error
     return app
 
 
@@ -103,7 +107,10 @@ def _classes(app: NbGrader) -> dict[str, type]:
         factory = ExchangeFactory(parent=app)
         return {name: getattr(factory, name) for name in factory.class_own_traits(config=True)}
     except Exception as error:  # what importing a class can end in
-        raise NotConfigured(f"nbgrader's exchange can't be loaded: {error}") from error
+        reason = error.__cause__ or error
+        raise NotConfigured(
+            f"The exchange that nbgrader_config.py names can't be loaded: {reason}"
+        ) from error
 
 
 def exchange_url(app: NbGrader) -> str:
@@ -126,6 +133,9 @@ class LocalGradebook:
         app = load_nbgrader()
         from nbgrader.api import Gradebook
 
+        # nbgrader calls the command alembic, which is beside this Python, on the path or not.
+        commands = os.path.dirname(sys.executable)
+        os.environ["PATH"] = os.pathsep.join([commands, os.environ.get("PATH", os.defpath)])
         with _gradebook_failures():
             self._gradebook = Gradebook(app.coursedir.db_url, app.coursedir.course_id)
 

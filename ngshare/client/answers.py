@@ -32,7 +32,7 @@ BY_CODE: dict[str, type[NgShareError]] = {
 
 
 class Answer(dict[str, Any]):
-    """The JSON object that a call ended with."""
+    """The JSON object that a call ended with, without its key `success`."""
 
     def __missing__(self, key: str) -> Any:
         raise ForeignAnswer(
@@ -49,11 +49,12 @@ def decode(response: requests.Response) -> Answer:
     """
     try:
         answer = Answer(msgspec.json.decode(response.content, type=dict[str, Any]))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise foreign(response) from None
-    if not isinstance(answer.get("success"), bool):
+    success = answer.pop("success", None)
+    if not isinstance(success, bool):
         raise foreign(response)
-    if not answer["success"]:
+    if not success:
         raise _error(response, answer)
     return answer
 

@@ -104,11 +104,12 @@ class _Download:
         return answer
 
     def _selection(self, files: Sequence[File], missing: Collection[File]) -> Sequence[str] | None:
-        """What to ask for: exactly what is missing, as long as a URL can say it."""
-        if len(missing) == len(files):
-            return None
-        paths = sorted(file.path for file in missing)
-        return paths if sum(len(quote(path)) + 6 for path in paths) <= QUERY_BYTES else self._paths
+        """What to ask for: of what is missing as little more as a URL can say."""
+        if len(missing) < len(files):
+            for paths in (sorted(file.path for file in missing), self._paths or ()):
+                if 0 < sum(len(quote(path)) + 6 for path in paths) <= QUERY_BYTES:
+                    return paths
+        return None
 
     def _unpack(
         self, response: requests.Response, files: Mapping[str, File], missing: set[File]

@@ -12,6 +12,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from ngshare.errors import Conflict, NgShareError, NotFound
 from ngshare.exchange.base import Exchange
+from ngshare.exchange.list import ExchangeList
 from ngshare.exchange.recent import forget
 
 
@@ -19,6 +20,8 @@ class Roster(Exchange):
     """The roster of a course, as those who teach it see it."""
 
     for_instructors = True
+    tries = ExchangeList.tries
+    read_seconds = ExchangeList.read_seconds
 
 
 class NgshareAuthPlugin(BaseAuthPlugin):

@@ -20,7 +20,9 @@ from ngshare import workplace
 from ngshare.client import NgShareClient, find_url
 from ngshare.errors import (
     ConnectionLost,
+    LocalFileError,
     NgShareError,
+    NotConfigured,
     NotFound,
     PermissionDenied,
     ServerUnreachable,
@@ -154,6 +156,8 @@ class Exchange(abc.Exchange):
             return f"ngshare knows no such thing as {course}: check how it is spelt"
         if isinstance(error, (ServerUnreachable, ConnectionLost)):
             return f"ngshare can't be reached, try again in a few minutes. {error.message}"
+        if isinstance(error, (LocalFileError, NotConfigured)):
+            return error.message
         return f"ngshare: {error.message}"
 
     def fail_if_any(self, failures: Mapping[str, NgShareError | OSError], message: str) -> None:
@@ -166,7 +170,9 @@ class Exchange(abc.Exchange):
     @cached_property
     def client(self) -> NgShareClient:
         """The server's, for whoever runs this."""
-        return workplace.connect(self.ngshare_url or find_url(), tries=self.tries, read_seconds=self.read_seconds)
+        return workplace.connect(
+            self.ngshare_url or find_url(), tries=self.tries, read_seconds=self.read_seconds
+        )
 
     def ask(self, question: str, *args: Any, **kwargs: Any) -> Any:
         """The answer of a method of the client that lists something, at most a second old."""

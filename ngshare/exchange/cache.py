@@ -69,6 +69,7 @@ class Cache:
 
     def remove(self, entry: Entry) -> None:
         """Remove the copy; the server's own record of it is not shown any more either."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / REMOVED).open("a", encoding="utf-8") as removed:
             removed.write(f"{entry.key}\n")
         shutil.rmtree(self.path(entry), ignore_errors=True)

@@ -16,7 +16,7 @@ from nbgrader.exchange import abc
 from nbgrader.utils import parse_utc
 
 from ngshare import wire
-from ngshare.errors import LocalFileError, NgShareError
+from ngshare.errors import NgShareError
 from ngshare.exchange.base import Exchange
 from ngshare.exchange.folders import TIMESTAMP, folder_name, new_folder
 from ngshare.exchange.list import literal, matches
@@ -89,7 +89,7 @@ class ExchangeCollect(Exchange, abc.ExchangeCollect):
             try:
                 if self._is_wanted(record):
                     wanted.append(record)
-            except LocalFileError as error:
+            except NgShareError as error:
                 failures[record["student_id"]] = error
         if wanted:
             failures |= self._collect(wanted)
@@ -98,11 +98,12 @@ class ExchangeCollect(Exchange, abc.ExchangeCollect):
     def _is_wanted(self, record: Record) -> bool:
         """Whether to collect a submission: there is none, or the options ask for this one."""
         dest = self._dest_path(record)
+        there = wire.parse_timestamp(record["timestamp"]).replace(tzinfo=None)
         name = f"{record['student_id']} {self.assignment_id}"
         if not dest.is_dir():
             self.log.info("Collecting submission: %s", name)
             return True
-        here, there = read_timestamp(dest), parse_utc(record["timestamp"])
+        here = read_timestamp(dest)
         is_newer = here is None or there > here
         if (self.update and is_newer) or (self.before_duedate and there != here):
             self.log.info("Updating submission: %s", name)

@@ -124,7 +124,7 @@ class ExchangeList(Exchange, abc.ExchangeList):
 
     def _is_wanted(self, record: Mapping[str, Any]) -> bool:
         """Whether the options ask for a record, and its names can be those of folders."""
-        names = [record[key] for key in IDS if key in record]
+        names = [record[key] for key in (*IDS, "timestamp") if key in record]
         return all(map(is_folder_name, names)) and all(
             matches(record[key], getattr(self.coursedir, key)) for key in IDS if key in record
         )

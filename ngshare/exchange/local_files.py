@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 BLOCK_BYTES = 1 << 20
 
 
 class LocalFiles:
-    """The files below some folders. Those of a size that is needed are hashed, once each."""
+    """The files below some folders. Those of a size that is needed are hashed, once each.
+
+    What can't be read is not there.
+    """
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._by_digest: dict[str, Path] = {}
@@ -20,7 +25,7 @@ class LocalFiles:
         for folder in folders:
             for directory, _, names in os.walk(folder):
                 for path in (Path(directory, name) for name in names):
-                    if not path.is_symlink():
+                    with suppress(OSError):
                         self._unknown[path.stat().st_size].append(path)
 
     def find(self, sha256: str, size: int) -> Path | None:
@@ -33,17 +38,22 @@ class LocalFiles:
         unknown = self._unknown[size]
         while sha256 not in self._by_digest and unknown:
             path = unknown.pop()
-            self._by_digest[sha256_of(path)] = path
+            with suppress(OSError):
+                self._by_digest[sha256_of(path)] = path
         return self._by_digest.get(sha256)
 
 
 def sha256_of(path: Path) -> str:
-    """In hexadecimal."""
-    return _copy(path, Path(os.devnull))
+    """Of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def copy_verified(source: Path, target: Path, sha256: str) -> bool:
-    """Copy a file if it still has its content; whether it had.
+    """Copy a file if it still is there with its content; whether it was.
 
     Args:
         target: its folder is made if it is not there.
@@ -51,19 +61,10 @@ def copy_verified(source: Path, target: Path, sha256: str) -> bool:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        is_same = _copy(source, target) == sha256
+        shutil.copyfile(source, target)
     except FileNotFoundError:
-        is_same = False
-    if not is_same:
-        target.unlink(missing_ok=True)
-    return is_same
-
-
-def _copy(source: Path, target: Path) -> str:
-    """The SHA-256 of what was copied."""
-    digest = hashlib.sha256()
-    with source.open("rb") as old, target.open("wb") as new:
-        while block := old.read(BLOCK_BYTES):
-            digest.update(block)
-            new.write(block)
-    return digest.hexdigest()
+        return False
+    if sha256_of(target) == sha256:
+        return True
+    target.unlink()
+    return False

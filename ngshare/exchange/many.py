@@ -43,7 +43,7 @@ def run_all(
 @contextmanager
 def _progress(total: int, title: str, log: logging.Logger) -> Iterator[Callable[[], None]]:
     """A function that moves a bar in the terminal; what is logged meanwhile goes above the bar."""
-    if not sys.stderr.isatty():
+    if not total or not sys.stderr.isatty():
         yield lambda: None
         return
     terminal = sys.stderr

@@ -42,7 +42,9 @@ class ExchangeReleaseAssignment(Exchange, abc.ExchangeReleaseAssignment):
             answer = self.client.release_assignment(
                 self.course_id, self.assignment_id, files, replace=self.force
             )
-        except Conflict:
+        except Conflict as error:
+            if error.message != "Assignment already exists":
+                raise
             self.fail(f"{name} is released already: add --force to release a new version")
         forget()
         self.log.info("Released as: %s (version %s)", name, answer["version"])

@@ -5,10 +5,9 @@ These tests run where nbgrader is installed; the Makefile tells.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -26,6 +25,7 @@ if find_spec("nbgrader") is None:
     collect_ignore_glob = ["test_*.py"]
 else:
     from ngshare.exchange import Exchange, ExchangeList
+    from ngshare.exchange.auth import Roster
     from ngshare.exchange.recent import forget
     from tests.exchange.liar import Liar
     from tests.exchange.people import School
@@ -121,6 +121,6 @@ def liar() -> Iterator[Liar]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls are not repeated, and a server may not be silent for long."""
-    for kind in (Exchange, ExchangeList):
+    for kind in (Exchange, ExchangeList, Roster):
         monkeypatch.setattr(kind, "tries", 1)
         monkeypatch.setattr(kind, "read_seconds", 0.5)

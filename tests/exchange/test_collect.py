@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -117,7 +122,9 @@ def test_the_last_submission_before_the_due_date_counts_or_else_the_last(
     time.sleep(0.01)
     school.submit("alice", {"p1.ipynb": b"late"})
     late = school.submit("bob", {"p1.ipynb": b"late"})
-    school.grace.nbgrader("db", "assignment", "add", "ps1", f"--duedate={duedate:%Y-%m-%d %H:%M:%S.%f} UTC")
+    school.grace.nbgrader(
+        "db", "assignment", "add", "ps1", f"--duedate={duedate:%Y-%m-%d %H:%M:%S.%f} UTC"
+    )
     if has_later:  # collected before, without the flag
         school.grace.nbgrader("collect", "ps1")
     school.grace.nbgrader("collect", "ps1", "--before-duedate")
@@ -196,6 +203,15 @@ def test_what_was_collected_before_is_not_fetched_again(school: School, proxy: P
     assert tree(grace.work / "submitted" / "bob" / "ps1") == with_time(bobs, timestamp)
 
 
+def test_a_folder_that_cannot_be_read_is_no_reason_to_fail(school: School) -> None:
+    school.release()
+    school.submit("alice", PS1)
+    folder = school.grace.write("submitted/mallory/ps1", {"p1.ipynb": PS1["p1.ipynb"]})
+    (folder / "gone").symlink_to("nowhere")
+    school.grace.nbgrader("collect", "ps1")
+    assert collected(school)["p1.ipynb"] == PS1["p1.ipynb"]
+
+
 def test_a_file_that_was_changed_here_is_not_taken_for_what_was_handed_in(school: School) -> None:
     school.release()
     school.submit("alice", {"p1.ipynb": b"first", "data.csv": b"1,2"})
@@ -267,3 +283,32 @@ def test_students_cannot_collect(school: School) -> None:
     output = school.alice.nbgrader("collect", "ps1", status=1)
     assert "you are no instructor" in output
     assert not (school.alice.work / "submitted").exists()
+
+
+def test_a_terminal_shows_progress_and_every_line_of_the_log(school: School) -> None:
+    school.release()
+    for student in ("alice", "bob"):
+        school.submit(student, {"p1.ipynb": student.encode()})
+    command = [sys.executable, "-m", "nbgrader", "collect", "ps1"]
+    terminal, end = pty.openpty()
+    environment = {**school.grace.environment(), "TERM": "xterm", "COLUMNS": "200"}
+    done = subprocess.run(
+        command, cwd=school.grace.work, env=environment, stdout=end, stderr=end, stdin=end
+    )
+    os.close(end)
+    output = read_all(terminal)
+    assert done.returncode == 0, output
+    assert "2/2" in output or "100%" in output
+    lines = re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|\(B)", "", output).splitlines()
+    for student in ("alice", "bob"):
+        assert f"[CollectApp | INFO] Collecting submission: {student} ps1" in lines
+
+
+def read_all(terminal: int) -> str:
+    """What was written to a terminal that is closed at its other end."""
+    output = b""
+    with suppress(OSError):  # which is how Linux tells the end
+        while block := os.read(terminal, 65536):
+            output += block
+    os.close(terminal)
+    return output.decode()

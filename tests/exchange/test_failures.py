@@ -61,7 +61,7 @@ def fails(someone: Person, command: tuple[str, ...]) -> str:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_server_that_is_away(everybody: Person, command: tuple[str, ...]) -> None:
+def test_a_server_that_is_away_is_told(everybody: Person, command: tuple[str, ...]) -> None:
     everybody.url = AWAY
     everybody.configure()
     output = fails(everybody, command)
@@ -70,7 +70,7 @@ def test_a_server_that_is_away(everybody: Person, command: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_server_that_is_silent(
+def test_a_silent_server_is_given_up(
     everybody: Person, proxy: Proxy, command: tuple[str, ...]
 ) -> None:
     everybody.url = proxy.url
@@ -83,7 +83,7 @@ def test_a_server_that_is_silent(
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_server_that_breaks_off(
+def test_a_connection_that_breaks_off_every_time_is_told(
     everybody: Person, proxy: Proxy, command: tuple[str, ...]
 ) -> None:
     everybody.url = proxy.url
@@ -93,7 +93,7 @@ def test_a_server_that_breaks_off(
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_hub_that_is_ill(
+def test_an_ill_hub_is_told_from_an_unknown_token(
     everybody: Person, the_hub: FakeHub, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     the_hub.mode = "error"
@@ -102,7 +102,7 @@ def test_a_hub_that_is_ill(
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_token_that_the_hub_does_not_know(
+def test_somebody_whose_token_is_unknown_is_told_what_to_do(
     everybody: Person, the_hub: FakeHub, command: tuple[str, ...]
 ) -> None:
     the_hub.mode = "refuses"
@@ -112,7 +112,7 @@ def test_a_token_that_the_hub_does_not_know(
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_something_that_is_no_ngshare(
+def test_an_address_of_something_else_is_told(
     everybody: Person, the_hub: FakeHub, command: tuple[str, ...]
 ) -> None:
     everybody.url = the_hub.api_url

@@ -291,6 +291,16 @@ def test_cached_copies_are_removed_here_and_the_server_keeps_its_own(school: Sch
     assert len(school.grace.api.ok("GET", f"submissions/{COURSE}/ps1")["submissions"]) == 1
 
 
+def test_what_only_the_server_has_can_be_taken_off_the_list_of_this_computer(
+    school: School,
+) -> None:
+    school.release()
+    school.submit("alice", PS1)
+    assert len(lines(school.alice.nbgrader("list", "--cached", "--remove"))) == 2
+    assert lines(school.alice.nbgrader("list", "--cached")) == ["Submitted assignments:"]
+    assert len(lines(school.join("alice", "elsewhere").nbgrader("list", "--cached"))) == 2
+
+
 @pytest.mark.parametrize("name", ["alice", "grace"])
 def test_nobody_removes_what_was_handed_in(school: School, name: str) -> None:
     school.release()
@@ -304,9 +314,7 @@ def test_inbound_and_cached_exclude_each_other(school: School) -> None:
     assert "incompatible" in school.alice.nbgrader("list", "--inbound", "--cached", status=1)
 
 
-def test_the_list_is_also_there_as_json(
-    school: School, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_list_is_also_there_as_json(school: School, capsys: pytest.CaptureFixture[str]) -> None:
     school.release()
     capsys.readouterr()
     school.alice.nbgrader("list", "--json")

@@ -8,11 +8,12 @@ run: .venv/ngshare
 
 # every test, with everything they need
 test: environments
-	.venv/bin/python -m pytest tests
+	.venv/bin/python -m pytest tests --ignore tests/integration --ignore tests/faults -n auto
+	.venv/bin/python -m pytest tests/integration tests/faults
 
-# the tests that need no Hub
+# the tests that need no Hub, but the faults
 unit: .venv/tests
-	.venv/bin/python -m pytest tests --ignore tests/integration
+	.venv/bin/python -m pytest tests --ignore tests/integration --ignore tests/faults -n auto
 
 # the service killed again and again, full disks, lost databases, ill Hubs; about ten minutes
 faults: .venv/tests

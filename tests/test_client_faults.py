@@ -171,6 +171,17 @@ def test_a_silent_server_gets_a_second_try_and_no_third(quick: None) -> None:
             listener.accept()
 
 
+def test_a_host_that_does_not_answer_gets_a_second_try_and_no_third(quick: None) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address):  # which is all that Linux lets wait
+            client = NgShareClient(f"http://127.0.0.1:{address[1]}/", "x", connect_seconds=0.2)
+            started = time.monotonic()
+            with client, pytest.raises(ServerUnreachable, match="Nothing answers at"):
+                client.whoami()
+            assert 0.4 < time.monotonic() - started < 0.6
+
+
 # ---- a server or a proxy that is ill ----
 
 

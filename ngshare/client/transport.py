@@ -119,12 +119,14 @@ class Transport:
         """The result of `attempt`, which may be tried again after failures that pass.
 
         These are: no connection, 429 that tells when to come back; and, where it `is_safe` to do
-        twice what may have been done, lost connections, 502, 503, 504 and damaged contents. A
-        silent server gets a second try, no third. Waits double, with some chance in them, from
+        twice what may have been done, lost connections, 502, 503, 504 and damaged contents. After
+        a time-out there is a second try, no third. Waits double, with some chance in them, from
         half a second; a server's Retry-After is waited for, and ends the patience if it is more
-        than 30 seconds. So a server that can't be reached is given up after, at most, `tries`
-        times `connect_seconds` and, with 5 tries, 12 seconds; one that is silent after twice
-        `read_seconds` and one second.
+        than 30 seconds.
+
+        So with 5 tries a server that refuses connections is given up after 12 seconds; a host
+        that does not answer after twice `connect_seconds` and one second (twice `read_seconds`
+        for uploads); a silent server after twice `read_seconds` and one second.
         """
         timed_out = False
         for number in range(self._tries - 1):
@@ -132,10 +134,13 @@ class Transport:
                 return attempt()
             except NgShareError as error:
                 wait = error.retry_after_seconds or FIRST_WAIT_SECONDS * 2**number
-                again = isinstance(error, TimedOut) and timed_out
-                if again or wait > LONGEST_WAIT_SECONDS or not _passes(error, is_safe):
+                is_timeout = isinstance(error, TimedOut) or isinstance(
+                    error.__cause__, requests.ConnectTimeout
+                )
+                is_enough = wait > LONGEST_WAIT_SECONDS or (is_timeout and timed_out)
+                if is_enough or not _passes(error, is_safe):
                     raise
-                timed_out = timed_out or isinstance(error, TimedOut)
+                timed_out = timed_out or is_timeout
                 log.debug("%s; trying again in %.1f s", error, wait)
             time.sleep(wait * random.uniform(1, 1.5))
         return attempt()

@@ -20,6 +20,7 @@ from tests.api import Api
 from tests.conftest import PREFIX
 from tests.fake_hub import SERVICE_TOKEN, FakeHub
 from tests.integration.hub import clean_environment, free_ports, wait_until
+from tests.neighbours import Proxy
 
 if find_spec("nbgrader") is None:
     collect_ignore_glob = ["test_*.py"]
@@ -27,9 +28,7 @@ else:
     from ngshare.exchange import Exchange, ExchangeList
     from ngshare.exchange.auth import Roster
     from ngshare.exchange.recent import forget
-    from tests.exchange.liar import Liar
     from tests.exchange.people import School
-    from tests.exchange.proxy import Proxy
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,13 +108,6 @@ def proxy(service: Service) -> Iterator[Proxy]:
     proxy = Proxy(service.url)
     yield proxy
     proxy.close()
-
-
-@pytest.fixture
-def liar() -> Iterator[Liar]:
-    liar = Liar()
-    yield liar
-    liar.close()
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.exchange.liar import Liar
 from tests.exchange.people import COURSE, PS1, Person, School, tree
-from tests.exchange.proxy import Proxy
 from tests.fake_hub import FakeHub
+from tests.neighbours import Proxy, Reply, Stranger, json_reply
 
 AWAY = "http://127.0.0.1:9/services/ngshare/"
 CANNOT = "ngshare can't be reached, try again in a few minutes"
@@ -88,7 +87,7 @@ def test_a_connection_that_breaks_off_every_time_is_told(
 ) -> None:
     everybody.url = proxy.url
     everybody.configure()
-    proxy.cut_after, proxy.cuts = 100, 99
+    proxy.cut_answers_after(*[100] * 99)
     assert "broke off" in fails(everybody, command)
 
 
@@ -127,9 +126,9 @@ def test_a_connection_that_breaks_off_once_is_not_noticed(
     everybody.url = proxy.url
     everybody.configure()
     for command in COMMANDS[1:7]:
-        proxy.cut_after, proxy.cuts = 100, 1
+        proxy.cut_answers_after(100)
         everybody.nbgrader(*command)
-        assert proxy.cuts == 0, command
+        assert proxy.cuts_left == 0, command
 
 
 def submission(**changes: object) -> dict[str, object]:
@@ -159,18 +158,26 @@ def submission(**changes: object) -> dict[str, object]:
     ],
 )
 def test_a_server_that_names_other_places_writes_nothing(
-    tmp_path: Path, school: School, liar: Liar, record: dict[str, object]
+    tmp_path: Path, school: School, record: dict[str, object]
 ) -> None:
-    victim = school.join("grace", "victim/home", liar.url)
-    liar.answers = {
-        "courses": {"details": [{"course_id": COURSE, "role": "instructor"}]},
-        "whoami": {"username": "grace", "is_service": False},
-        "assignments": {"assignments": [], "next_cursor": None},
-        "submissions": {"submissions": [record], "next_cursor": None},
+    answers = {
+        "courses": json_reply(details=[{"course_id": COURSE, "role": "instructor"}]),
+        "whoami": json_reply(username="grace", is_service=False),
+        "assignments": json_reply(assignments=[], next_cursor=None),
+        "submissions": json_reply(submissions=[record], next_cursor=None),
     }
+    absent = json_reply(404, message="Submission not found")
+
+    def reply(_: str, path: str) -> Reply:
+        word = path.removeprefix("/services/ngshare/").partition("?")[0]
+        return answers.get(word, absent)
+
+    stranger = Stranger(reply=reply)
+    victim = school.join("grace", "victim/home", stranger.url)
     before = everything(tmp_path)
     for command in (("collect", "ps1"), ("fetch_feedback", "ps1")):
         victim.nbgrader(*command, status=1)
     for mode in ("--inbound", "--cached"):
         victim.nbgrader("list", mode)
+    stranger.close()
     assert everything(tmp_path) == before

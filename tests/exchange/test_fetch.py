@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.exchange.people import PS1, School
-from tests.exchange.proxy import Proxy
+from tests.neighbours import Proxy
 
 
 def test_all_files_arrive_byte_for_byte(school: School) -> None:
@@ -37,7 +37,7 @@ def test_replace_fetches_only_what_is_missing(school: School, proxy: Proxy) -> N
     school.release()
     alice = school.join("alice", "elsewhere", proxy.url)
     alice.nbgrader("fetch_assignment", "ps1")
-    proxy.reset()
+    proxy.calls.clear()
     alice.nbgrader("fetch_assignment", "ps1", "--replace")
     assert not [call for call in proxy.calls if "list_only" not in call]
     (alice.work / "ps1" / "p1.ipynb").unlink()
@@ -117,7 +117,7 @@ def test_an_assignment_whose_download_breaks_off_leaves_nothing(
 ) -> None:
     school.release(**{"long.bin": bytes(1 << 20)})
     alice = school.join("alice", "elsewhere", proxy.url)
-    proxy.cut_after, proxy.cuts = 100_000, 100
+    proxy.cut_answers_after(None, None, 100_000, to="GET assignment/")
     output = alice.nbgrader("fetch_assignment", "ps1", status=1)
     assert "ngshare can't be reached, try again in a few minutes" in output
     assert sorted(path.name for path in alice.work.iterdir()) == ["nbgrader_config.py"]

@@ -12,7 +12,7 @@ from nbgrader.server_extensions.formgrader import base as formgrader_base
 
 from tests.exchange.jupyter import Jupyter
 from tests.exchange.people import COURSE, PS1, Person, School
-from tests.exchange.proxy import Proxy
+from tests.neighbours import Proxy
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_formgrader_releases_collects_and_takes_back(
     page = formgrader.call("GET", "formgrader/manage_assignments").text
     assert "warning-exchange" not in page
     assert "ngshare.exchange.ExchangeList" in page  # the configuration, as JSON
-    proxy.reset()
+    proxy.calls.clear()
     assert set(statuses(formgrader).values()) == {"draft"}
     assert proxy.calls == ["GET assignments?course_id=phys101", "GET courses?detail=true"]
 

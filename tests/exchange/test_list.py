@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 from ngshare.exchange import configure_exchange
 from tests.exchange.people import COURSE, PS1, Person, School, tree
-from tests.exchange.proxy import Proxy
+from tests.neighbours import Proxy
 
 Info = dict[str, Any]
 

@@ -9,6 +9,7 @@ run: .venv/ngshare
 # every test, with everything they need
 test: environments
 	.venv/bin/python -m pytest tests --ignore tests/integration --ignore tests/faults -n auto
+	.venv-exchange/bin/python -m pytest tests/exchange -n auto
 	.venv/bin/python -m pytest tests/integration tests/faults
 
 # the tests that need no Hub, but the faults
@@ -63,10 +64,11 @@ environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed .venv-ex
 	.venv-nbgrader/bin/pip install -qq --no-deps ngshare_exchange==0.5.3
 	touch $@
 
-# nbgrader with this ngshare, as users have it
+# nbgrader with this ngshare, as users have it, and what its tests need
 .venv-exchange/installed: setup.py
 	tools/make_venv .venv-exchange $(PYTHON)
-	.venv-exchange/bin/pip install -qq --editable '.[exchange]' 'jsonschema<4.25'
+	.venv-exchange/bin/pip install -qq --editable '.[exchange,postgresql]' 'jsonschema<4.25' \
+	    pytest pytest-xdist
 	touch $@
 
 # the Hub's proxy, by the Node.js that a package of the tests brings along

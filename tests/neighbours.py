@@ -1,8 +1,9 @@
-"""What may be between a client and ngshare, or in its place: for the tests of the client."""
+"""What may be between a client and ngshare, or in its place: for tests of the users' side."""
 
 from __future__ import annotations
 
 import io
+import re
 import socket
 import tarfile
 import threading
@@ -15,12 +16,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+REQUEST_LINE = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1\r\n")
+
 
 class Proxy:
     """Passes TCP connections on to a server, and breaks them on command.
 
     Attributes:
         url: in place of the server's.
+        calls: what was called, for example `GET courses?detail=true`.
+        is_silent: whether to pass no answers on.
         sent_bytes: how many bytes clients have sent so far.
         answered_bytes: how many bytes they got.
     """
@@ -28,18 +33,28 @@ class Proxy:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._target = (parts.hostname, parts.port)
+        self._prefix = parts.path
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{parts.path}"
+        self.calls: list[str] = []
+        self.is_silent = False
         self.sent_bytes = self.answered_bytes = 0
         self._cuts: list[int | None] = []
+        self._cuts_to = ""
+        self._last_calls: dict[socket.socket, str] = {}
         self._answering: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
         self._sockets: list[socket.socket] = []
         self._threads[0].start()
 
-    def cut_answers_after(self, *byte_counts: int | None) -> None:
-        """Break the connection in each of the next answers after so many bytes; None: don't."""
+    def cut_answers_after(self, *byte_counts: int | None, to: str = "") -> None:
+        """Break the connection in each of the next answers after so many bytes; None: don't.
+
+        Args:
+            to: how the calls begin whose answers count, for example `GET submission/`.
+        """
         self._cuts.extend(byte_counts)
+        self._cuts_to = to
 
     @property
     def cuts_left(self) -> int:
@@ -61,6 +76,10 @@ class Proxy:
             while data := client.recv(1 << 16):
                 self.sent_bytes += len(data)
                 self._answering.discard(server)
+                if match := REQUEST_LINE.match(data):
+                    call = f"{match[1].decode()} {match[2].decode().removeprefix(self._prefix)}"
+                    self.calls.append(call)
+                    self._last_calls[server] = call
                 server.sendall(data)
         self._end(client, server)
 
@@ -70,7 +89,10 @@ class Proxy:
             while data := server.recv(1 << 16):
                 if server not in self._answering:
                     self._answering.add(server)
-                    left = self._cuts.pop(0) if self._cuts else None
+                    counts = self._last_calls[server].startswith(self._cuts_to)
+                    left = self._cuts.pop(0) if self._cuts and counts else None
+                if self.is_silent:
+                    continue
                 if left is not None:
                     data, left = data[:left], max(0, left - len(data))
                 client.sendall(data)

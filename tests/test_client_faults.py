@@ -74,6 +74,16 @@ def test_an_answer_that_is_lost_after_the_submission_was_recorded_leaves_one_sub
     assert submissions[1]["timestamp"] == receipt["timestamp"]
 
 
+@pytest.mark.parametrize("cut", [1, 30, 100, 150, 250])
+def test_an_answer_that_breaks_off_within_its_headers_is_asked_for_again(
+    course: Api, connect: Connect, proxy: Proxy, cut: int
+) -> None:
+    lawrence = connect(proxy.url, "lawrence")
+    proxy.cut_answers_after(cut)
+    assert len(lawrence.list_assignments()) == 1
+    assert proxy.cuts_left == 0
+
+
 def test_a_call_that_must_not_be_done_twice_is_not_repeated(
     course: Api, connect: Connect, proxy: Proxy
 ) -> None:

@@ -61,6 +61,7 @@ MAY_IMPORT = {
     "client": "wire errors",
     "course_management": "client roster_files workplace errors",
     "doctor": "client workplace wire errors",
+    "exchange": "client workplace wire errors",
     "roster_files": "errors",
     "workplace": "client errors",
     "wire": "errors",
@@ -73,11 +74,11 @@ MAY_IMPORT_OF_OTHERS = {
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",
     "prometheus_client": "metrics",
-    "traitlets": "app auth commands",
-    "rich": "commands course_management",
+    "traitlets": "app auth commands exchange",
+    "rich": "commands course_management exchange",
     "requests": "client",
     "urllib3": "client",
-    "nbgrader": "workplace",
+    "nbgrader": "exchange workplace",
 }
 SERVER_LIBRARIES = ["alembic", "jupyterhub", "sqlalchemy", "tornado"]
 USERS_SIDE = ["client", "course_management", "doctor"]

@@ -290,6 +290,11 @@ class NgShareClient:
 
     # ---- directories, down ----
 
+    def get_assignment(self, course_id: str, assignment_id: str) -> dict[str, Any]:
+        """What is released: `sha256`, `version`, `released_at`, `files` without contents."""
+        query = {"list_only": "true"}
+        return self._transport.call("GET", "assignment", course_id, assignment_id, query=query)
+
     def fetch_assignment(
         self, course_id: str, assignment_id: str, folder: Path, paths: Sequence[str] | None = None
     ) -> dict[str, Any]:

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
+FRAMING = {"content-length", "transfer-encoding"}  # one of them is in every answer
 
 
 class LongBody(Protocol):
@@ -171,6 +172,9 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                if response.raw.version == 11 and not FRAMING & response.headers.keys():
+                    # http.client takes what has arrived for all of the headers.
+                    raise self._lost()
                 if response.status_code != 200:
                     decode(response)
                     raise foreign(response)
@@ -199,6 +203,9 @@ class Transport:
         if isinstance(error, requests.ReadTimeout) or isinstance(cause, ReadTimeoutError):
             seconds = self._timeouts[1]
             return TimedOut(f"{self.url} was silent for {seconds:g} seconds in the midst of a call")
+        return self._lost()
+
+    def _lost(self) -> ConnectionLost:
         return ConnectionLost(f"The connection to {self.url} broke off in the midst of a call")
 
 

@@ -228,6 +228,7 @@ def make_authenticator(options: NgShare, prefix: str) -> HubAuthenticator | Stan
     return HubAuthenticator(
         admins=options.admins,
         admin_services=options.admin_services,
+        course_groups=options.course_groups,
         required_scopes=_required_scopes(options),
         identity_cache_seconds=options.identity_cache_seconds,
         hub_timeout_seconds=timeout,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -164,25 +164,21 @@ def test_a_silent_server_gets_a_second_try_and_no_third(quick: None) -> None:
             listener.accept()
 
 
-def test_an_answer_that_stops_in_its_midst_is_a_time_out(quick: None) -> None:
-    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
+def test_an_answer_that_stops_in_its_midst_is_a_time_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        connections = []
 
-        def answer() -> None:
-            for _ in range(2):
-                connections.append(listener.accept()[0])
-                connections[-1].sendall(reply)
+        def answer() -> socket.socket:
+            connection, _ = listener.accept()
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+            return connection
 
-        thread = threading.Thread(target=answer)
-        thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        client = NgShareClient(url, "x", read_seconds=0.1)
-        with client, pytest.raises(TimedOut, match="silent for"):
-            client.whoami()
-        thread.join()
-        for connection in connections:
-            connection.close()
+        with ThreadPoolExecutor() as threads:
+            connection = threads.submit(answer)
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            client = NgShareClient(url, "x", read_seconds=0.1, tries=1)
+            with client, pytest.raises(TimedOut, match="silent for"):
+                client.whoami()
+            connection.result().close()
 
 
 def test_a_host_that_does_not_answer_gets_a_second_try_and_no_third(quick: None) -> None:

@@ -203,6 +203,27 @@ def test_what_was_collected_before_is_not_fetched_again(school: School, proxy: P
     assert tree(grace.work / "submitted" / "bob" / "ps1") == with_time(bobs, timestamp)
 
 
+def test_nothing_is_fetched_if_everything_is_here(school: School, proxy: Proxy) -> None:
+    school.release()
+    school.submit("alice", PS1)
+    grace = school.join("grace", "office", proxy.url)
+    grace.nbgrader("collect", "ps1")
+    timestamp = school.submit("alice", PS1)
+    proxy.calls.clear()
+    grace.nbgrader("collect", "ps1", "--update")
+    assert tree(grace.work / "submitted" / "alice" / "ps1") == with_time(PS1, timestamp)
+    assert not [call for call in proxy.calls if call.startswith("GET submission/")]
+
+
+def test_a_folder_that_is_named_like_the_file_with_the_time_is_no_obstacle(
+    school: School,
+) -> None:
+    school.release()
+    timestamp = school.submit("alice", {**PS1, "timestamp.txt/trick": b"trick"})
+    school.grace.nbgrader("collect", "ps1")
+    assert collected(school) == with_time(PS1, timestamp)
+
+
 def test_a_folder_that_cannot_be_read_is_no_reason_to_fail(school: School) -> None:
     school.release()
     school.submit("alice", PS1)

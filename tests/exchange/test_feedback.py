@@ -150,6 +150,15 @@ def test_feedback_on_every_submission_arrives_under_its_time(school: School) -> 
     assert output.count("Fetched feedback: ") == 2
 
 
+def test_instructors_get_the_feedback_on_their_own_trials_alone(school: School) -> None:
+    school.release()
+    for student in ("alice", "grace"):
+        timestamp = school.submit(student, PS1)
+        school.release_feedback(student, timestamp, {"p1.html": student.encode()})
+    school.grace.nbgrader("fetch_feedback", "ps1")
+    assert fetched(school.grace) == {f"{timestamp}/p1.html": b"grace"}
+
+
 def test_another_computer_with_an_empty_cache_gets_it_too(school: School) -> None:
     school.release()
     school.alice.write("ps1", PS1)
@@ -193,7 +202,8 @@ def test_no_feedback_yet_is_said_and_makes_no_folder(school: School) -> None:
 def test_feedback_without_pages_makes_no_folder(school: School) -> None:
     school.release()
     school.release_feedback("alice", school.submit("alice", PS1), {})
-    school.alice.nbgrader("fetch_feedback", "ps1")
+    output = school.alice.nbgrader("fetch_feedback", "ps1")
+    assert "There is no feedback on phys101 ps1 yet" in output
     assert not (school.alice.work / "ps1").exists()
 
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
-import sys
 import time
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -303,32 +298,3 @@ def test_students_cannot_collect(school: School) -> None:
     output = school.alice.nbgrader("collect", "ps1", status=1)
     assert "you are no instructor" in output
     assert not (school.alice.work / "submitted").exists()
-
-
-def test_a_terminal_shows_progress_and_every_line_of_the_log(school: School) -> None:
-    school.release()
-    for student in ("alice", "bob"):
-        school.submit(student, {"p1.ipynb": student.encode()})
-    command = [sys.executable, "-m", "nbgrader", "collect", "ps1"]
-    terminal, end = pty.openpty()
-    environment = {**school.grace.environment(), "TERM": "xterm", "COLUMNS": "200"}
-    done = subprocess.run(
-        command, cwd=school.grace.work, env=environment, stdout=end, stderr=end, stdin=end
-    )
-    os.close(end)
-    output = read_all(terminal)
-    assert done.returncode == 0, output
-    assert "2/2" in output or "100%" in output
-    lines = re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|\(B)", "", output).splitlines()
-    for student in ("alice", "bob"):
-        assert f"[CollectApp | INFO] Collecting submission: {student} ps1" in lines
-
-
-def read_all(terminal: int) -> str:
-    """What was written to a terminal that is closed at its other end."""
-    output = b""
-    with suppress(OSError):  # which is how Linux tells the end
-        while block := os.read(terminal, 65536):
-            output += block
-    os.close(terminal)
-    return output.decode()

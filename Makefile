@@ -8,11 +8,13 @@ run: .venv/ngshare
 
 # every test, with everything they need
 test: environments
-	.venv/bin/python -m pytest tests
+	.venv/bin/python -m pytest tests --ignore tests/integration --ignore tests/faults -n auto
+	.venv-exchange/bin/python -m pytest tests/exchange -n auto
+	.venv/bin/python -m pytest tests/integration tests/faults
 
-# the tests that need no Hub
+# the tests that need no Hub, but the faults
 unit: .venv/tests
-	.venv/bin/python -m pytest tests --ignore tests/integration
+	.venv/bin/python -m pytest tests --ignore tests/integration --ignore tests/faults -n auto
 
 # the service killed again and again, full disks, lost databases, ill Hubs; about ten minutes
 faults: .venv/tests
@@ -31,10 +33,11 @@ docs: .venv/tests
 	.venv/bin/sphinx-build -qW docs docs/_build
 
 clean:
-	rm -rf .venv .venv-hub5 .venv-nbgrader node_modules docs/_build
+	rm -rf .venv .venv-hub5 .venv-nbgrader .venv-exchange node_modules docs/_build
 
 .PHONY: environments
-environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed node_modules/installed
+environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed .venv-exchange/installed \
+    node_modules/installed
 
 .venv/ngshare: setup.py
 	@tools/make_venv .venv $(PYTHON)
@@ -59,6 +62,13 @@ environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed node_mod
 	tools/make_venv .venv-nbgrader $(PYTHON)
 	.venv-nbgrader/bin/pip install -qq nbgrader==0.9.6 'jsonschema<4.25'
 	.venv-nbgrader/bin/pip install -qq --no-deps ngshare_exchange==0.5.3
+	touch $@
+
+# nbgrader with this ngshare, as users have it, and what its tests need
+.venv-exchange/installed: setup.py
+	tools/make_venv .venv-exchange $(PYTHON)
+	.venv-exchange/bin/pip install -qq --editable '.[exchange,postgresql]' 'jsonschema<4.25' \
+	    pytest pytest-xdist
 	touch $@
 
 # the Hub's proxy, by the Node.js that a package of the tests brings along

@@ -43,15 +43,17 @@ setup(
         "multipart>=1.2.0",
         "prometheus_client>=0.21.0",
         "pybase64>=1.4.0",
+        "requests>=2.32.0",
         "rich>=13.9.4",
         "SQLAlchemy>=2.0.36",
         "tornado>=6.5.0",
         "traitlets>=5.14.0",
+        "urllib3>=2.0.0",
         "zstandard>=0.23.0",
     ],
     extras_require={
         "postgresql": POSTGRESQL,
-        "exchange": ["nbgrader>=0.9.5", "requests>=2.32.0"],
+        "exchange": ["nbgrader>=0.9.5"],
         "test": [
             *POSTGRESQL,
             "coverage",
@@ -62,7 +64,6 @@ setup(
             "pytest",
             "pytest-cov",
             "pytest-xdist",
-            "requests",
             "ruff",
             "schemathesis",
             "types-cachetools",
@@ -70,7 +71,12 @@ setup(
         ],
         "docs": ["myst-parser", "pydata-sphinx-theme", "sphinx"],
     },
-    entry_points={"console_scripts": ["ngshare = ngshare.app:main"]},
+    entry_points={
+        "console_scripts": [
+            "ngshare = ngshare.app:main",
+            "ngshare-course-management = ngshare.course_management:main",
+        ]
+    },
     classifiers=[
         "Development Status :: 4 - Beta",
         "Framework :: Jupyter",

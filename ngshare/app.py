@@ -261,6 +261,7 @@ class NgShare(Application):
             "ngshare.commands.CollectGarbage",
             "Remove what nothing refers to any more.",
         ),
+        "doctor": ("ngshare.commands.Doctor", "Tell what is wrong with this user's environment."),
         "upgrade-db": ("ngshare.commands.UpgradeDb", "Upgrade the database's schema, and exit."),
     }
     aliases = {

@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 from sqlalchemy.exc import DBAPIError
 from traitlets import Bool
+from traitlets.config import Application
 
+from ngshare import doctor
 from ngshare.app import NgShare
 from ngshare.database import backup, garbage, integrity
 from ngshare.database.engine import Database
@@ -176,6 +178,18 @@ class Backup(Command):
             raise StartError(str(error)) from None
         print(f"Wrote {target}, {target.stat().st_size:,} bytes")
         print("; ".join(f"{table} {count:,}" for table, count in sorted(counts.items())))
+
+
+class Doctor(Application):
+    """Tell what a user's environment knows of ngshare, and what is wrong with it."""
+
+    name = "ngshare doctor"
+    description = """Tell what this environment knows of ngshare: where the server is, who it
+        takes you for, your courses; and what to do about what is wrong. Exits with 1 then."""
+    examples = "ngshare doctor"
+
+    def start(self) -> None:
+        sys.exit(doctor.main())
 
 
 @contextmanager

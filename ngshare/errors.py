@@ -133,3 +133,52 @@ class DatabaseUnavailable(NgShareError):
 
     status = 503
     retry_after_seconds = 5
+
+
+# What follows only clients know.
+
+
+class NotConfigured(NgShareError):
+    """The client has not been told where the server is, or was told something impossible."""
+
+
+class ServerUnreachable(NgShareError):
+    """Nothing answers at the server's address, or only a proxy that does not reach it.
+
+    Attributes:
+        may_have_arrived: whether the call may have been worked on all the same.
+    """
+
+    status = 503
+
+    def __init__(self, message: str, may_have_arrived: bool = False) -> None:
+        super().__init__(message)
+        self.may_have_arrived = may_have_arrived
+
+
+class ConnectionLost(NgShareError):
+    """The call was sent, and no complete answer came back; it may have been worked on."""
+
+    status = 502
+
+
+class TimedOut(ConnectionLost):
+    """The same, because the server was silent for too long."""
+
+    status = 504
+
+
+class ForeignAnswer(NgShareError):
+    """Something answers that is no ngshare, or one too old or too new."""
+
+    status = 502
+
+
+class WrongContent(NgShareError):
+    """Files that arrived are not those that the server announced, or must not be written."""
+
+    status = 502
+
+
+class LocalFileError(NgShareError):
+    """A file on this side can't be read or written, or changed while it was read."""

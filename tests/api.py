@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -49,6 +50,23 @@ def manifest_digest(files: Mapping[str, bytes]) -> str:
 def decode(entries: list[dict[str, str]]) -> dict[str, bytes]:
     """The directory in an answer."""
     return {entry["path"]: base64.b64decode(entry["content"]) for entry in entries}
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> dict[str, Path]:
+    """Make files below a folder; relative path to file, as NgShareClient wants it."""
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return {path: folder / path for path in files}
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @dataclass

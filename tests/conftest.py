@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import pytest
 import requests
 
 from ngshare.app import NgShare
+from ngshare.client import NgShareClient
 from ngshare.database.engine import Database, make_engine
 from ngshare.database.upgrade import upgrade
 from ngshare.service import make_application, make_authenticator
 from tests.api import Api
-from tests.fake_hub import SERVICE_TOKEN, FakeHub, LoopThread, RunningServer
+from tests.fake_hub import SERVICE_TOKEN, FakeHub, LoopThread, RunningServer, token_of
 from tests.faults import report
+from tests.neighbours import Proxy, Reply, Stranger
 from tests.postgres import PostgreSQL
 
 PREFIX = "/services/ngshare/"
@@ -180,3 +183,63 @@ def course(api: Api) -> Api:
         )
     api.user("kevin").release("course1", "challenge", {"file2": b"22222"})
     return api
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that try again almost at once."""
+    monkeypatch.setattr("ngshare.client.transport.FIRST_WAIT_SECONDS", 0.001)
+
+
+@pytest.fixture
+def connect(quick: None) -> Iterator[Callable[..., NgShareClient]]:
+    """A client for somebody of the fake Hub, at some URL."""
+    with ExitStack() as stack:
+        yield lambda url, name, **options: stack.enter_context(
+            NgShareClient(url, token_of(name), **options)
+        )
+
+
+@pytest.fixture
+def root(course: Api, connect: Callable[..., NgShareClient]) -> NgShareClient:
+    return connect(course.url, "root")
+
+
+@pytest.fixture
+def kevin(course: Api, connect: Callable[..., NgShareClient]) -> NgShareClient:
+    return connect(course.url, "kevin")
+
+
+@pytest.fixture
+def lawrence(course: Api, connect: Callable[..., NgShareClient]) -> NgShareClient:
+    return connect(course.url, "lawrence")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """An empty folder."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def proxy(course: Api) -> Iterator[Proxy]:
+    """What clients reach the server `course` through."""
+    proxy = Proxy(course.url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def meet() -> Iterator[Callable[..., Stranger]]:
+    """Start servers that are no ngshare."""
+    strangers: list[Stranger] = []
+
+    def start(*replies: Reply, **options: object) -> Stranger:
+        strangers.append(Stranger(*replies, **options))  # type: ignore[arg-type]
+        return strangers[-1]
+
+    yield start
+    for stranger in strangers:
+        stranger.close()

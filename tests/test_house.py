@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "__init__": "",
     "__main__": "app",
     "app": "service workers log_format",
-    "commands": "app service database errors",
+    "commands": "app doctor service database errors",
     "workers": "service",
     "service": "handlers auth connections database metrics readiness errors limits",
     "connections": "",
@@ -58,6 +58,12 @@ MAY_IMPORT = {
     "database": "wire errors spool",
     "migrations.env": "database.models",
     "migrations.versions": "",
+    "client": "wire errors",
+    "course_management": "client roster_files workplace errors",
+    "doctor": "client workplace wire errors",
+    "exchange": "client workplace wire errors",
+    "roster_files": "errors",
+    "workplace": "client errors",
     "wire": "errors",
     "errors": "",
     "spool": "",
@@ -68,9 +74,14 @@ MAY_IMPORT_OF_OTHERS = {
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",
     "prometheus_client": "metrics",
-    "traitlets": "app auth commands",
-    "rich": "commands",
+    "traitlets": "app auth commands exchange",
+    "rich": "commands course_management exchange",
+    "requests": "client",
+    "urllib3": "client",
+    "nbgrader": "exchange workplace",
 }
+SERVER_LIBRARIES = ["alembic", "jupyterhub", "sqlalchemy", "tornado"]
+USERS_SIDE = ["client", "course_management", "doctor"]
 STANDARD_LIBRARY_ONLY = ["__init__", "errors", "log_format", "spool"]
 
 
@@ -158,6 +169,17 @@ print(sorted(set(sys.modules) - before))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("['ngshare']\n", "")
+
+
+@pytest.mark.parametrize("module", USERS_SIDE)
+def test_users_load_nothing_of_the_server(module: str) -> None:
+    script = f"""
+import sys
+import ngshare.{module}
+print([name for name in {[*SERVER_LIBRARIES, "nbgrader"]} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_a_resource_has_at_most_one_kind_between_itself_and_the_base() -> None:

@@ -77,6 +77,15 @@ def plain(answer: Any) -> Any:
     return answer.strip().removesuffix(" UTC") if isinstance(answer, str) else answer
 
 
+def without_new_keys(got: Any, expected: Any) -> Any:
+    """An answer with the keys alone that objects of another one have at the same place."""
+    if isinstance(got, dict) and isinstance(expected, dict):
+        return {key: without_new_keys(got[key], expected[key]) for key in got.keys() & expected}
+    if isinstance(got, list) and isinstance(expected, list) and len(got) == len(expected):
+        return [without_new_keys(*pair) for pair in zip(got, expected, strict=True)]
+    return got
+
+
 @pytest.fixture
 def api(site: Path, hub_variables: dict[str, str], tmp_path: Path) -> Iterator[Api]:
     """The service, started on the old site by the command line that 0.6.0 had."""
@@ -96,7 +105,7 @@ def test_every_answer_is_what_0_6_0_gave(site: Path, api: Api) -> None:
         user, _, path = call.partition(" ")
         if user.isascii():  # headers, and so the tests' tokens, are
             got = api.user("root" if user == "admin" else user).ok("GET", path)
-            assert plain(got) == plain(expected), call
+            assert without_new_keys(plain(got), plain(expected)) == plain(expected), call
 
 
 def test_work_goes_on_after_the_take_over(api: Api) -> None:

@@ -86,7 +86,7 @@ class SpooledFile(io.RawIOBase):
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._spool.size}
         self._position = start[whence] + offset
         if self._position < 0:
-            raise ValueError("before the beginning")
+            raise io.UnsupportedOperation("before the beginning")
         return self._position
 
     def read(self, size: int | None = -1) -> bytes:

@@ -65,7 +65,6 @@ setup(
             "pytest-cov",
             "pytest-xdist",
             "ruff",
-            "schemathesis",
             "types-cachetools",
             "types-requests",
         ],

@@ -65,6 +65,7 @@ setup(
             "pytest-cov",
             "pytest-xdist",
             "ruff",
+            "schemathesis>=4.30",
             "types-cachetools",
             "types-requests",
         ],

@@ -295,7 +295,7 @@ OPERATIONS: dict[str, Operation] = {
             "limit": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
         },
         needs=("action",),
-        fails=(404, 507),
+        fails=(404, 409, 507),
     ),
     "GET oauth_callback": Operation(
         "finishLogin",

@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: run test unit faults bench lint docs clean
+.PHONY: run test unit faults bench bench-users lint docs clean
 
 # ngshare without a Hub, on sample data
 run: .venv/ngshare
@@ -23,6 +23,10 @@ faults: .venv/tests
 # ngshare beside 0.6.0, on a quiet machine; about a quarter of an hour
 bench: .venv/tests
 	.venv/bin/python -m benchmarks --page docs/benchmarks.md
+
+# nbgrader's commands with ngshare, with 0.6.0, and in a local directory
+bench-users: .venv/tests
+	.venv/bin/python -m benchmarks.users --page docs/benchmarks-users.md
 
 lint: .venv/tests
 	.venv/bin/ruff check .

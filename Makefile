@@ -72,7 +72,7 @@ environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed .venv-ex
 .venv-exchange/installed: setup.py
 	tools/make_venv .venv-exchange $(PYTHON)
 	.venv-exchange/bin/pip install -qq --editable '.[exchange,postgresql]' 'jsonschema<4.25' \
-	    pytest pytest-xdist
+	    jsonschema-rs pytest pytest-xdist
 	touch $@
 
 # the Hub's proxy, by the Node.js that a package of the tests brings along

@@ -188,6 +188,7 @@ class NgShareClient:
         assignment_id: str | None = None,
         student_id: str | None = None,
         *,
+        mine: bool = False,
         latest: bool = False,
         before: str | None = None,
         manifest: bool = False,
@@ -195,6 +196,7 @@ class NgShareClient:
         """One's own submissions and those of the courses one teaches, as docs/api.md has it.
 
         Args:
+            mine: only one's own.
             latest: only the newest of each student's submissions to an assignment.
             before: a timestamp; later submissions don't count.
             manifest: with the key `files`.
@@ -203,6 +205,7 @@ class NgShareClient:
             "course_id": course_id,
             "assignment_id": assignment_id,
             "student_id": student_id,
+            "mine": "true" if mine else None,
             "latest": "true" if latest else None,
             "before": before,
             "manifest": "true" if manifest else None,

@@ -25,8 +25,14 @@ class ExchangeFetchFeedback(Exchange, abc.ExchangeFetchFeedback):
 
     def init_src(self) -> None:
         self.course_id = self.require_course()
-        student_id = literal(self.coursedir.student_id) or self.username
-        submissions = self.ask("list_submissions", self.course_id, self.assignment_id, student_id)
+        student_id = literal(self.coursedir.student_id)
+        submissions = self.ask(
+            "list_submissions",
+            self.course_id,
+            self.assignment_id,
+            student_id,
+            mine=student_id is None,
+        )
         if not submissions:
             self.require_released(self.course_id, self.assignment_id)
         self.submissions = [

@@ -227,6 +227,7 @@ OPERATIONS: dict[str, Operation] = {
             "course_id": NAME,
             "assignment_id": NAME,
             "student_id": NAME,
+            "mine": described(FLAG, "Only the caller's own."),
             "latest": described(FLAG, "Only the newest of each student to an assignment."),
             "before": described(WHEN, "Only those that are not later."),
             "manifest": described(FLAG, "With the lists of their files."),

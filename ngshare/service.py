@@ -11,7 +11,6 @@ import random
 import signal
 import socket
 from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,14 +26,15 @@ from ngshare.database import garbage
 from ngshare.database.engine import Database, make_engine
 from ngshare.database.upgrade import UpgradeError, open_database
 from ngshare.errors import HubUnavailable
-from ngshare.handlers import describe, make_routes
 from ngshare.handlers.batches import Batches
+from ngshare.handlers.browsers import read_static_files
 from ngshare.handlers.directories import make_cache
 from ngshare.handlers.logs import JupyterHubFilter, log_finished_call
-from ngshare.handlers.pages import NotFoundHandler, StaticHandler
 from ngshare.limits import Limits
 from ngshare.metrics import Metrics
+from ngshare.pages.base import NotFoundHandler
 from ngshare.readiness import Readiness
+from ngshare.routes import describe, make_routes
 
 if TYPE_CHECKING:
     from ngshare.app import NgShare
@@ -139,7 +139,6 @@ def make_application(
 ) -> WebApplication:
     """The Tornado application, without a socket."""
     token = getattr(authenticator, "api_token", "") or os.urandom(16).hex()
-    static = files("ngshare") / "static"
     calls: set[Any] = set()
     worker = str(os.getpid()) if options.workers > 1 else "0"
     hub_metrics = getattr(authenticator, "metrics", None)
@@ -164,7 +163,7 @@ def make_application(
         encoded_contents=make_cache(),
         read_batches=queues["readers"],
         write_batches=queues["writers"],
-        static_files={name: (static / name).read_bytes() for name in StaticHandler.FILES},
+        static_files=read_static_files(),
         calls=calls,
         metrics=Metrics(database, calls.__len__, hub_metrics, queues, worker),
         metrics_token=options.metrics_token,

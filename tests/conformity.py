@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema_rs
 import requests
 
-from ngshare.handlers import describe
+from ngshare.routes import describe
 
 PREFIX = "/services/ngshare/"
 DOCUMENT = json.loads(describe(PREFIX, "service-ngshare"))

@@ -275,7 +275,7 @@ def test_an_installed_package_has_all_it_needs(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "-qq", "install", "--no-deps"]
     subprocess.run([*pip, "--target", tmp_path / "installed", sources], check=True, timeout=120)
     code = f"""
-import ngshare, ngshare.handlers.pages as pages
+import ngshare, ngshare.pages.base as pages
 from ngshare.database.upgrade import open_database
 assert "installed" in ngshare.__file__
 open_database("sqlite:///{tmp_path}/ngshare.db", may_upgrade=True).close()

@@ -12,18 +12,20 @@ from pathlib import Path
 import pytest
 
 import ngshare
-from ngshare.handlers import ROUTES, make_routes, route_name
 from ngshare.handlers.base import BaseHandler
+from ngshare.handlers.browsers import LoginCallbackHandler
 from ngshare.handlers.health import HealthHandler, ReadyHandler
 from ngshare.handlers.metrics import MetricsHandler
-from ngshare.handlers.pages import LoginCallbackHandler, NotFoundHandler
+from ngshare.pages.base import NotFoundHandler
+from ngshare.routes import PAGES, ROUTES, make_routes, route_name
 from tests.api import Api
 
 PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments courses dump feedback limits listings references rosters sample submissions users"
+    "assignments courses dump feedback limits listings references rosters sample submissions"
+    " tables users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -34,11 +36,13 @@ MAY_IMPORT = {
     "app": "service workers log_format",
     "commands": "app doctor service database errors",
     "workers": "service",
-    "service": "handlers auth connections database metrics readiness errors limits",
+    "service": "handlers pages routes auth connections database metrics readiness errors limits",
+    "routes": "handlers pages",
     "connections": "",
     "handlers": (
         f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool"
     ),
+    "pages": f"handlers.base {DOMAIN} {BELOW_DOMAIN}",
     "assignments": f"limits references {BELOW_DOMAIN}",
     "courses": f"assignments users {BELOW_DOMAIN}",
     "dump": BELOW_DOMAIN,
@@ -49,6 +53,7 @@ MAY_IMPORT = {
     "rosters": f"users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
     "submissions": f"assignments limits references users {BELOW_DOMAIN}",
+    "tables": "",
     "users": BELOW_DOMAIN,
     "permissions": "database.models errors",
     "auth": "permissions metrics errors",
@@ -69,10 +74,11 @@ MAY_IMPORT = {
     "spool": "",
 }
 MAY_IMPORT_OF_OTHERS = {
-    "tornado": "handlers auth connections service",
+    "tornado": "handlers pages auth connections service",
     "sqlalchemy": f"commands database migrations permissions {DOMAIN}",
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",
+    "jinja2": "pages",
     "prometheus_client": "metrics",
     "traitlets": "app auth commands exchange",
     "rich": "commands course_management exchange",
@@ -183,7 +189,7 @@ print([name for name in {[*SERVER_LIBRARIES, "nbgrader"]} if name in sys.modules
 
 
 def test_a_resource_has_at_most_one_kind_between_itself_and_the_base() -> None:
-    for _, handler in ROUTES:
+    for _, handler in [*ROUTES, *PAGES]:
         kinds = [kind for kind in handler.__mro__ if issubclass(kind, BaseHandler)]
         assert len(kinds) <= 3, handler
 
@@ -203,8 +209,8 @@ def test_the_probes_the_metrics_the_logins_end_and_unknown_urls_are_all_that_is_
 
 
 def test_a_program_without_a_token_is_told_to_log_in_everywhere_else(api: Api) -> None:
-    for pattern, handler in ROUTES:
-        path = route_name(pattern)[1:].replace("*", "name")
+    for pattern, handler in [*ROUTES, *PAGES]:
+        path = route_name(pattern)[1:].partition("|")[0].replace("*", "name")
         for verb in [] if handler.public else handler.allowed_verbs():
             response = api.nobody.call(verb.upper(), path)
             assert response.status_code == 401, (verb, path)

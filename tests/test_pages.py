@@ -79,7 +79,7 @@ def test_a_course_named_like_a_script_is_harmless(api: Api) -> None:
     name = "<script>alert(1)</script>"
     api.user("root").ok("POST", f"course/{segment(name)}", instructors='["kevin"]')
     for text in (page(api.user("kevin"), ""), page(api.user("root"), DUMP + HUMAN)):
-        assert "<script" not in text
+        assert "<script>" not in text
         assert html.escape(name) in text
 
 
@@ -154,7 +154,7 @@ def test_values_in_the_human_readable_dump_are_escaped(course: Api) -> None:
     fields = {"first_name": script, "last_name": '"><img src=x>', "email": "&amp;"}
     course.user("kevin").ok("POST", "student/course1/lawrence", **fields)
     text = page(course.user("root"), DUMP + HUMAN)
-    assert "<script" not in text
+    assert "<script>" not in text
     assert "<img" not in text
     assert ["lawrence", "course1", script, '"><img src=x>', "&amp;"] in rows(text)
 
@@ -270,3 +270,30 @@ def test_sample_data_over_what_is_there_is_no_fault_of_the_server(
         sample.nobody.ok("DELETE", f"course/{course_id}", user="root")
     response = sample.nobody.send("GET", "initialize-Data6ase", action="init")
     assert response.status_code in (200, 409)
+
+
+# ---- errors, forms, files ----
+
+
+def test_people_get_errors_as_pages_and_programs_as_json(api: Api) -> None:
+    kevin = api.user("kevin")
+    response = kevin.call("GET", "no/such/page", headers={"Accept": "text/html"})
+    assert response.status_code == 404
+    assert response.headers["Content-Type"] == "text/html; charset=UTF-8"
+    assert "Not found" in response.text
+    kevin.fails(404, "Not found", "GET", "no/such/page")
+
+
+def test_files_with_their_version_in_the_url_are_kept_by_browsers(api: Api) -> None:
+    kevin = api.user("kevin")
+    links = re.findall(r'(?:href|src)="/services/ngshare/([^"]+\?v=[^"]+)"', page(kevin, ""))
+    assert {link.partition("?")[0] for link in links} == {
+        "jupyterhub.css",
+        "ngshare.css",
+        "ngshare.js",
+    }
+    for link in links:
+        response = kevin.call("GET", link)
+        assert "immutable" in response.headers["Cache-Control"]
+        assert kevin.call("GET", link.partition("?")[0]).headers["Cache-Control"] == "no-store"
+    assert b"--bs-body-bg" in kevin.call("GET", "jupyterhub.css").content

@@ -25,9 +25,9 @@ from sqlalchemy import Connection, update
 from ngshare import assignments, courses, rosters, submissions
 from ngshare.database.engine import Database
 from ngshare.database.models import Submission
-from ngshare.handlers import ROUTES
 from ngshare.permissions import Identity
 from ngshare.rosters import Person
+from ngshare.routes import PAGES, ROUTES
 from tests.api import Api, Caller, encode
 from tests.fake_hub import FakeHub
 from tests.tables import pack_directory, read_tables, restore_tables
@@ -238,7 +238,7 @@ def test_everybody_may_do_what_the_table_says_and_a_refusal_changes_nothing(
 
 def test_the_table_has_every_route_and_every_verb() -> None:
     tabled = {(verb, path.partition("?")[0]) for verb, path, _ in CALLS}
-    for pattern, handler in ROUTES:
+    for pattern, handler in [*ROUTES, *PAGES]:
         for verb in handler.allowed_verbs():
             if verb != "head":  # called beside every GET
                 assert any(

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from ngshare import assignments, courses, feedback, rosters, submissions, wire
 from ngshare.database.engine import Database
-from ngshare.handlers import ROUTES
+from ngshare.handlers.browsers import StaticHandler
 from ngshare.permissions import Identity
 from ngshare.rosters import Person
+from ngshare.routes import PAGES, ROUTES
 from tests.api import Api, encode
 from tests.tables import counted_statements, pack_directory
 
@@ -136,8 +137,8 @@ def test_every_get_of_the_api_is_counted() -> None:
     counted = {call.removeprefix("GET ").partition("?")[0] for call, _, _ in READS}
     # no database, or in a second one statement at most
     uncounted = {"healthz", "readyz", "metrics", "oauth_callback", r"openapi\.json"}
-    uncounted |= {r"(favicon\.ico)", r"(ngshare\.css)"}
-    for pattern, handler in ROUTES:
+    uncounted |= {pattern for pattern, handler in PAGES if handler is StaticHandler}
+    for pattern, handler in [*ROUTES, *PAGES]:
         if "get" in handler.allowed_verbs() and pattern not in uncounted:
             assert any(re.fullmatch(pattern, path) for path in counted), pattern
 

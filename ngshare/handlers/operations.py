@@ -99,9 +99,6 @@ LIST = answer(
 )
 
 OPERATIONS: dict[str, Operation] = {
-    "GET ": Operation("getHomePage", "The home page", EVERYBODY, {"text/html": {}}),
-    "GET favicon.ico": Operation("getIcon", "The icon of the pages", EVERYBODY, {"image/png": {}}),
-    "GET ngshare.css": Operation("getStyle", "How pages look", EVERYBODY, {"text/css": {}}),
     "GET openapi.json": Operation(
         "getOpenApi", "This document", EVERYBODY, {JSON: record(openapi=TEXT)}
     ),

@@ -1,0 +1,85 @@
+"""The route table: one line a URL."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ngshare.handlers import (
+    assignments,
+    blobs,
+    browsers,
+    courses,
+    feedback,
+    health,
+    listings,
+    metrics,
+    openapi,
+    rosters,
+    submissions,
+)
+from ngshare.pages import home, old_database
+
+ONE = "([^/]+)"
+TWO = f"{ONE}/{ONE}"
+THREE = f"{TWO}/{ONE}"
+
+# Below the prefix. An id is one percent-encoded segment. The API, as openapi.json describes it:
+ROUTES: list[tuple[str, Any]] = [
+    (r"openapi\.json", openapi.OpenApiHandler),
+    ("courses", courses.CourseListHandler),
+    (f"course/{ONE}", courses.CourseHandler),
+    (f"instructors/{ONE}", rosters.InstructorListHandler),
+    (f"instructor/{TWO}", rosters.InstructorHandler),
+    (f"students/{ONE}", rosters.StudentListHandler),
+    (f"student/{TWO}", rosters.StudentHandler),
+    ("whoami", listings.WhoAmIHandler),
+    ("assignments", listings.AllAssignmentsHandler),
+    (f"assignments/{ONE}", assignments.AssignmentListHandler),
+    (f"assignment/{TWO}", assignments.AssignmentHandler),
+    ("submissions", listings.AllSubmissionsHandler),
+    (f"submissions/{TWO}", submissions.SubmissionListHandler),
+    (f"submissions/{THREE}", submissions.StudentSubmissionListHandler),
+    (f"submission/{TWO}", submissions.SubmitHandler),
+    (f"submission/{THREE}", submissions.SubmissionHandler),
+    (f"feedback/{THREE}", feedback.FeedbackHandler),
+    (f"blob/{TWO}", blobs.BlobHandler),
+    ("initialize-Data6ase", old_database.OldDatabaseHandler),
+    ("oauth_callback", browsers.LoginCallbackHandler),
+    ("healthz", health.HealthHandler),
+    ("readyz", health.ReadyHandler),
+    ("metrics", metrics.MetricsHandler),
+]
+
+# And what people see.
+PAGES: list[tuple[str, Any]] = [
+    ("", home.HomeHandler),
+    (r"(favicon\.ico)", browsers.StaticHandler),
+    (r"(jupyterhub\.css|ngshare\.css|ngshare\.js)", browsers.StaticHandler),
+]
+
+
+def route_name(pattern: str) -> str:
+    """What logs and metrics call a route, for example `/course/*`."""
+    return "/" + re.sub(r"[\\()]", "", pattern.replace(ONE, "*"))
+
+
+def make_routes(prefix: str) -> list[tuple[str, Any, dict[str, str]]]:
+    """Tornado's rules for a service that lives under prefix, for example `/services/ngshare/`."""
+    routes = [(prefix, pattern, handler) for pattern, handler in [*ROUTES, *PAGES]]
+    routes += [("/", "healthz", health.HealthHandler), ("/", "readyz", health.ReadyHandler)]
+    return [
+        (re.escape(start) + pattern, handler, {"route": route_name(pattern)})
+        for start, pattern, handler in routes
+    ]
+
+
+def describe(prefix: str, cookie: str | None) -> bytes:
+    """The OpenAPI document; see openapi.make_document."""
+    calls = [
+        (verb.upper(), route_name(pattern), handler)
+        for pattern, handler in ROUTES
+        for verb in handler.allowed_verbs()
+        if verb != "head"
+    ]
+    return openapi.make_document(calls, prefix, cookie)

@@ -1,0 +1,92 @@
+"""Long tables, of which a page shows a part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+
+ROWS_A_PAGE = 50
+
+
+@dataclass(frozen=True)
+class View:
+    """What of a table is shown, and in which order.
+
+    Attributes:
+        search: rows must have this text somewhere, capitals or not.
+        sort: a column by name.
+        page: from 1.
+    """
+
+    search: str
+    sort: str
+    is_descending: bool
+    page: int
+
+    def query(self, **changes: object) -> dict[str, Any]:
+        """The arguments of the URL of another view of the same table; defaults are None."""
+        given = {
+            "search": self.search or None,
+            "sort": self.sort,
+            "order": "desc" if self.is_descending else None,
+            "page": self.page,
+        }
+        return {**given, **changes}
+
+    def sorted_by(self, column: str) -> dict[str, Any]:
+        """The same for a click on a heading: by that column; if it is that already, backwards."""
+        turns = column == self.sort and not self.is_descending
+        return self.query(sort=column, order="desc" if turns else None, page=None)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a view.
+
+    Attributes:
+        total: how many there are on all pages together.
+    """
+
+    rows: Sequence[Row[Any]]
+    total: int
+    view: View
+
+    @property
+    def first(self) -> int:
+        """The number of the first row shown, from 1."""
+        return (self.view.page - 1) * ROWS_A_PAGE + 1
+
+    @property
+    def pages(self) -> int:
+        return max(1, ceil(self.total / ROWS_A_PAGE))
+
+
+def load_rows(
+    connection: Connection,
+    query: Select[Any],
+    view: View,
+    columns: Mapping[str, ColumnElement[Any]],
+    searched: Sequence[ColumnElement[Any]],
+    tie: ColumnElement[Any],
+) -> Rows:
+    """The part of a query's rows that a view shows: searched, sorted and cut by the database.
+
+    Args:
+        columns: what can be sorted by, by name.
+        searched: the columns whose text is searched.
+        tie: what orders rows that are equal otherwise.
+    """
+    if view.search:
+        found = (column.icontains(view.search, autoescape=True) for column in searched)
+        query = query.where(or_(*found))
+    total = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
+    by = columns[view.sort]
+    by = by.desc() if view.is_descending else by.asc()
+    # SQLite and PostgreSQL have different minds about where nulls come.
+    part = query.order_by(by.nulls_last(), tie).limit(ROWS_A_PAGE)
+    part = part.offset((view.page - 1) * ROWS_A_PAGE)
+    return Rows(connection.execute(part).all(), total, view)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+from sqlalchemy import Connection, Row, Select, func, or_, select
 
 ROWS_A_PAGE = 50
 
@@ -20,12 +20,14 @@ class View:
         search: rows must have this text somewhere, capitals or not.
         sort: a column by name.
         page: from 1.
+        filters: other arguments of the URL, by name, that stay as they are.
     """
 
     search: str
     sort: str
     is_descending: bool
     page: int
+    filters: Mapping[str, str | None] = field(default_factory=dict)
 
     def query(self, **changes: object) -> dict[str, Any]:
         """The arguments of the URL of another view of the same table; defaults are None."""
@@ -35,7 +37,7 @@ class View:
             "order": "desc" if self.is_descending else None,
             "page": self.page,
         }
-        return {**given, **changes}
+        return {**given, **self.filters, **changes}
 
     def sorted_by(self, column: str) -> dict[str, Any]:
         """The same for a click on a heading: by that column; if it is that already, backwards."""
@@ -67,11 +69,11 @@ class Rows:
 
 def load_rows(
     connection: Connection,
-    query: Select[Any],
+    query: Select,
     view: View,
-    columns: Mapping[str, ColumnElement[Any]],
-    searched: Sequence[ColumnElement[Any]],
-    tie: ColumnElement[Any],
+    columns: Mapping[str, Any],
+    searched: Sequence[Any],
+    tie: Any,
 ) -> Rows:
     """The part of a query's rows that a view shows: searched, sorted and cut by the database.
 

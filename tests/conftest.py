@@ -26,6 +26,8 @@ from tests.faults import report
 from tests.neighbours import Proxy, Reply, Stranger
 from tests.postgres import PostgreSQL
 
+pytest_plugins = ["tests.story"]
+
 PREFIX = "/services/ngshare/"
 
 

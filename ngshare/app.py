@@ -71,6 +71,14 @@ class NgShare(Application):
         token is recognised and may do nothing, whatever users of the same name may do.""",
     ).tag(config=True)
 
+    course_groups = Bool(
+        False,
+        help="""Let groups of the Hub give roles, beside the roster: whoever is in the group
+        formgrade-COURSE is an instructor of COURSE, whoever is in nbgrader-COURSE a student. These
+        are the names that nbgrader's own authenticator uses. Lists of students have those alone
+        who are in the roster. Who leaves a group keeps the role for identity_cache_seconds.""",
+    ).tag(config=True)
+
     require_scope = Bool(
         False,
         help="""Accept only tokens that hold the scope access:services!service=NAME (NAME as the
@@ -293,6 +301,10 @@ class NgShare(Application):
         "allow-remote": (
             {"NgShare": {"allow_remote_stand_alone": True}},
             "With --vngshare: may listen on any address.",
+        ),
+        "course-groups": (
+            {"NgShare": {"course_groups": True}},
+            "Let groups of the Hub make instructors and students.",
         ),
         "require-scope": (
             {"NgShare": {"require_scope": True}},

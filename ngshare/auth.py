@@ -49,12 +49,14 @@ class HubAuthenticator(HubOAuth):
         *,
         admins: Collection[str],
         admin_services: Collection[str],
+        course_groups: bool = False,
         required_scopes: Collection[str] = (),
         **traits: Any,
     ) -> None:
         super().__init__(**traits)
         self._admins = frozenset(admins)
         self._admin_services = frozenset(admin_services)
+        self._course_groups = course_groups
         self._required_scopes = set(required_scopes)
         self._secrets = {
             purpose: Fernet(urlsafe_b64encode(derive_key(self.api_token, purpose)))
@@ -89,7 +91,19 @@ class HubAuthenticator(HubOAuth):
             )
         is_service = model.get("kind") == "service"
         admins = self._admin_services if is_service else self._admins
-        return Identity(model["name"], is_service, is_admin=model["name"] in admins)
+        return Identity(
+            model["name"],
+            is_service,
+            is_admin=model["name"] in admins,
+            taught=self._courses("formgrade-", model),
+            attended=self._courses("nbgrader-", model),
+        )
+
+    def _courses(self, prefix: str, model: dict[str, Any]) -> frozenset[str]:
+        """The courses for which a user is in a group of the Hub; services are in none."""
+        counts = self._course_groups and model.get("kind") != "service"
+        groups = model.get("groups") or [] if counts else []
+        return frozenset(each.removeprefix(prefix) for each in groups if each.startswith(prefix))
 
     async def user_for_token(
         self, token: str, use_cache: bool = True, session_id: str = "", *, sync: bool = False

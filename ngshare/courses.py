@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timezone
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from ngshare import assignments
 from ngshare.database.engine import insert
@@ -18,10 +18,15 @@ EXISTS = "Course already exists"
 
 
 _ALL_COURSES = select(Course.name).where(Course.deleted_at.is_(None)).order_by(Course.name)
-_COURSES_OF_USER = (
-    _ALL_COURSES.join(Membership, Membership.course_pk == Course.pk)
-    .join(User, User.pk == Membership.user_pk)
-    .where(User.name == bindparam("user_name"), Membership.active)
+_COURSES_OF_USER = _ALL_COURSES.where(
+    or_(
+        Course.name.in_(bindparam("by_hub", expanding=True)),
+        Course.pk.in_(
+            select(Membership.course_pk)
+            .join(User, User.pk == Membership.user_pk)
+            .where(User.name == bindparam("user_name"), Membership.active)
+        ),
+    )
 )
 
 
@@ -29,9 +34,9 @@ def list_courses(connection: Connection, identity: Identity) -> list[str]:
     """The ids of the courses that the caller is in, or of all for an admin; sorted."""
     if identity.is_admin:
         return list(connection.scalars(_ALL_COURSES))
-    if identity.is_service:
-        return []
-    return list(connection.scalars(_COURSES_OF_USER, {"user_name": identity.name}))
+    by_hub = list(identity.taught | identity.attended)
+    name = None if identity.is_service else identity.name
+    return list(connection.scalars(_COURSES_OF_USER, {"user_name": name, "by_hub": by_hub}))
 
 
 def require_new_course(connection: Connection, identity: Identity, course_id: str) -> None:

@@ -24,7 +24,7 @@ from ngshare.database.models import (
     User,
 )
 from ngshare.database.snapshots import StoredFile
-from ngshare.permissions import Identity
+from ngshare.permissions import Identity, better_role
 
 NOTEBOOK = ".ipynb"
 ADMIN = "admin"
@@ -116,21 +116,26 @@ class Part:
 def list_courses(connection: Connection, identity: Identity) -> list[ListedCourse]:
     """The courses that courses.list_courses has, in the same order, with the caller's roles."""
     query = (
-        select(Course.name, func.coalesce(Membership.role, ADMIN))
-        .select_from(Course)
-        .join(
+        select(Course.name, Membership.role)
+        .outerjoin(
             Membership,
             and_(
                 Membership.course_pk == Course.pk,
                 Membership.active,
                 Membership.user_pk == _user_pk(identity),
             ),
-            isouter=identity.is_admin,
         )
         .where(Course.deleted_at.is_(None))
         .order_by(Course.name)
     )
-    return [ListedCourse(*row) for row in connection.execute(query)]
+    if not identity.is_admin:
+        query = query.where(
+            or_(Membership.pk.is_not(None), Course.name.in_(identity.taught | identity.attended))
+        )
+    return [
+        ListedCourse(name, better_role(role, identity.role_by_hub(name)) or ADMIN)
+        for name, role in connection.execute(query)
+    ]
 
 
 def list_assignments(
@@ -256,11 +261,16 @@ def _user_pk(identity: Identity) -> ScalarSelect[int]:
 
 
 def _courses_of(identity: Identity, role: str | None = None) -> Select:
-    """The primary keys of the courses that the caller is in, or has a role in."""
-    courses = select(Membership.course_pk).where(
-        Membership.user_pk == _user_pk(identity), Membership.active
+    """The primary keys of the courses that the caller is in, or teaches."""
+    is_member = [Membership.user_pk == _user_pk(identity), Membership.active]
+    by_hub = identity.taught
+    if role is None:
+        by_hub |= identity.attended
+    else:
+        is_member.append(Membership.role == role)
+    return select(Course.pk).where(
+        or_(Course.name.in_(by_hub), Course.pk.in_(select(Membership.course_pk).where(*is_member)))
     )
-    return courses if role is None else courses.where(Membership.role == role)
 
 
 def _directories(connection: Connection, snapshot_pks: Select) -> dict[int, Directory]:

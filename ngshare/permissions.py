@@ -9,6 +9,10 @@ on every call. There are three rights in a course; each call's function asks for
 
 An admin may do all an instructor may, in every course, and alone may create and delete courses
 and appoint instructors. A service has no roles: it is an admin (if configured so) or nobody.
+
+Where the configuration says so (`course_groups`), the Hub gives roles beside the roster: who is in
+its group `formgrade-<course>` is an instructor, who is in `nbgrader-<course>` a student. These are
+nbgrader's names for them (nbgrader/auth/jupyterhub.py).
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, bindparam, select
 
-from ngshare.database.models import INSTRUCTOR, Course, Membership, User
+from ngshare.database.models import INSTRUCTOR, STUDENT, Course, Membership, User
 from ngshare.errors import NotFound, PermissionDenied
 
 
@@ -29,11 +33,20 @@ class Identity:
         name: of the user, or of the service; the same name may be both, and means two callers.
         is_service: whether a service of the Hub is calling.
         is_admin: whether the configuration names this caller as an admin.
+        taught, attended: courses in which the Hub makes the caller an instructor or a student.
     """
 
     name: str
     is_service: bool = False
     is_admin: bool = False
+    taught: frozenset[str] = frozenset()
+    attended: frozenset[str] = frozenset()
+
+    def role_by_hub(self, course_id: str) -> str | None:
+        """The role that the Hub gives the caller in a course."""
+        if course_id in self.taught:
+            return INSTRUCTOR
+        return STUDENT if course_id in self.attended else None
 
     def __str__(self) -> str:
         return f"service {self.name}" if self.is_service else self.name
@@ -71,6 +84,11 @@ _ENTER = (
 )
 
 
+def better_role(one: str | None, other: str | None) -> str | None:
+    """Of two roles in a course the one with more rights."""
+    return INSTRUCTOR if INSTRUCTOR in (one, other) else one or other
+
+
 def require_admin(identity: Identity) -> None:
     """Raise PermissionDenied unless the caller is an admin."""
     if not identity.is_admin:
@@ -88,11 +106,12 @@ def enter_course(connection: Connection, identity: Identity, course_id: str) -> 
     row = connection.execute(_ENTER, names).one_or_none()
     if row is None:
         raise NotFound("Course not found")
+    by_hub = identity.role_by_hub(course_id)
     return Access(
         identity,
         course_pk=row.pk,
-        role=row.role if row.active else None,
-        was_member=row.role is not None,
+        role=better_role(row.role if row.active else None, by_hub),
+        was_member=row.role is not None or by_hub is not None,
     )
 
 

@@ -27,7 +27,7 @@ from ngshare.database import garbage
 from ngshare.database.engine import Database, make_engine
 from ngshare.database.upgrade import UpgradeError, open_database
 from ngshare.errors import HubUnavailable
-from ngshare.handlers import make_routes
+from ngshare.handlers import describe, make_routes
 from ngshare.handlers.batches import Batches
 from ngshare.handlers.directories import make_cache
 from ngshare.handlers.logs import JupyterHubFilter, log_finished_call
@@ -168,6 +168,7 @@ def make_application(
         calls=calls,
         metrics=Metrics(database, calls.__len__, hub_metrics, queues, worker),
         metrics_token=options.metrics_token,
+        openapi=describe(prefix, getattr(authenticator, "cookie_name", None)),
         readiness=Readiness(database),
         stopping=asyncio.Event(),
     )
@@ -228,6 +229,7 @@ def make_authenticator(options: NgShare, prefix: str) -> HubAuthenticator | Stan
     return HubAuthenticator(
         admins=options.admins,
         admin_services=options.admin_services,
+        course_groups=options.course_groups,
         required_scopes=_required_scopes(options),
         identity_cache_seconds=options.identity_cache_seconds,
         hub_timeout_seconds=timeout,

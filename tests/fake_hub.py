@@ -74,6 +74,7 @@ class FakeHub:
             `refuses` (knows no token, not even the service's own).
         asked: how often each token was asked about.
         scopes: what each token is said to hold.
+        groups: those that users are in.
         services: names that are services and not users.
         revoked: tokens that are known no more.
     """
@@ -90,6 +91,7 @@ class FakeHub:
         self.mode = "ok"
         self.asked: Counter[str] = Counter()
         self.scopes: list[str] = []
+        self.groups: dict[str, list[str]] = {}
         self.services: set[str] = set()
         self.revoked: set[str] = set()
         self.delay_seconds = 0.0
@@ -133,7 +135,7 @@ class _UserHandler(_HubHandler):
                 "name": "ngshare" if token == SERVICE_TOKEN else name,
                 "kind": "service" if is_service else "user",
                 "admin": False,
-                "groups": [],
+                "groups": self.hub.groups.get(name, []),
                 "scopes": self.hub.scopes,
             }
         )

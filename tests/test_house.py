@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import ngshare
-from ngshare.handlers import ONE, ROUTES, make_routes
+from ngshare.handlers import ROUTES, make_routes, route_name
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.health import HealthHandler, ReadyHandler
 from ngshare.handlers.metrics import MetricsHandler
@@ -204,7 +204,7 @@ def test_the_probes_the_metrics_the_logins_end_and_unknown_urls_are_all_that_is_
 
 def test_a_program_without_a_token_is_told_to_log_in_everywhere_else(api: Api) -> None:
     for pattern, handler in ROUTES:
-        path = pattern.replace(ONE, "name").replace(r"(favicon\.ico|ngshare\.css)", "ngshare.css")
+        path = route_name(pattern)[1:].replace("*", "name")
         for verb in [] if handler.public else handler.allowed_verbs():
             response = api.nobody.call(verb.upper(), path)
             assert response.status_code == 401, (verb, path)

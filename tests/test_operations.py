@@ -29,8 +29,10 @@ def obstacle(api: Api) -> str:
     response = api.nobody.call("GET", "readyz")
     assert time.monotonic() - started < 2
     assert response.status_code == 503
-    assert response.json()["success"] is False
-    return response.json()["message"]
+    answer = response.json()
+    assert (answer["success"], answer["code"]) == (False, "not_ready")
+    assert answer["request_id"] == response.headers["X-Request-Id"]
+    return answer["message"]
 
 
 def test_readyz_is_for_everybody_under_the_prefix_and_at_the_root(api: Api) -> None:

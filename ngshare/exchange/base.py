@@ -144,7 +144,7 @@ class Exchange(abc.Exchange):
     def explain(self, error: NgShareError | OSError) -> str:
         """A failure in one sentence that a student understands."""
         if isinstance(error, OSError):
-            return f"{error.filename}: {error.strerror}"
+            return f"{error.filename}: {error.strerror}" if error.filename else str(error)
         course_id = self.coursedir.course_id if self.coursedir else ""
         course = f'the course "{course_id}"' if course_id not in ("", "*") else "this course"
         if isinstance(error, Unauthenticated):

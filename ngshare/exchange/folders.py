@@ -49,8 +49,9 @@ def files_to_send(folder: Path, coursedir: CourseDirectory, log: Logger) -> dict
             path = Path(directory, name)
             if name in left_out or (path.is_dir() and not path.is_symlink()):
                 continue
-            size += _check(path).st_size
-            files[path.relative_to(folder).as_posix()] = path
+            relative = path.relative_to(folder).as_posix()
+            size += _check(path, relative).st_size
+            files[relative] = path
     if size > 1000 * coursedir.max_dir_size:
         raise RuntimeError(
             f"The files in {folder} have {size} bytes; CourseDirectory.max_dir_size allows "
@@ -63,18 +64,19 @@ def _fail_to_read(error: OSError) -> None:
     raise error
 
 
-def _check(path: Path) -> os.stat_result:
-    """The status of a file that can be sent."""
+def _check(path: Path, relative: str) -> os.stat_result:
+    """The status of a file that can be sent under its relative path."""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         raise LocalFileError(f"{path} is a link, which is not sent: put a copy in its place")
     if not stat.S_ISREG(status.st_mode):
         raise LocalFileError(f"{path} is no file and can't be sent: remove it")
     try:
-        wire.check_paths([path.name])
+        wire.check_paths([relative])
     except InvalidRequest:
         raise LocalFileError(
-            f"{path} can't be sent: rename it without backslashes, colons and control characters"
+            f"{path} can't be sent: give it a shorter name, or one without backslashes, colons "
+            "and control characters"
         ) from None
     return status
 

@@ -25,7 +25,7 @@ class LocalFiles:
         for folder in folders:
             for directory, _, names in os.walk(folder):
                 for path in (Path(directory, name) for name in names):
-                    with suppress(OSError):
+                    if path.is_file():
                         self._unknown[path.stat().st_size].append(path)
 
     def find(self, sha256: str, size: int) -> Path | None:

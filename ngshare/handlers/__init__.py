@@ -13,6 +13,7 @@ from ngshare.handlers import (
     health,
     listings,
     metrics,
+    openapi,
     pages,
     rosters,
     submissions,
@@ -25,7 +26,9 @@ THREE = f"{TWO}/{ONE}"
 # Below the prefix. An id is one percent-encoded segment.
 ROUTES: list[tuple[str, Any]] = [
     ("", pages.HomeHandler),
-    (r"(favicon\.ico|ngshare\.css)", pages.StaticHandler),
+    (r"(favicon\.ico)", pages.StaticHandler),
+    (r"(ngshare\.css)", pages.StaticHandler),
+    (r"openapi\.json", openapi.OpenApiHandler),
     ("courses", courses.CourseListHandler),
     (f"course/{ONE}", courses.CourseHandler),
     (f"instructors/{ONE}", rosters.InstructorListHandler),
@@ -64,3 +67,14 @@ def make_routes(prefix: str) -> list[tuple[str, Any, dict[str, str]]]:
         (re.escape(start) + pattern, handler, {"route": route_name(pattern)})
         for start, pattern, handler in routes
     ]
+
+
+def describe(prefix: str, cookie: str | None) -> bytes:
+    """The OpenAPI document; see openapi.make_document."""
+    calls = [
+        (verb.upper(), route_name(pattern), handler)
+        for pattern, handler in ROUTES
+        for verb in handler.allowed_verbs()
+        if verb != "head"
+    ]
+    return openapi.make_document(calls, prefix, cookie)

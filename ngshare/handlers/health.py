@@ -26,4 +26,5 @@ class ReadyHandler(BaseHandler):
             self.answer()
         else:
             self.set_status(503)
-            self._send_json({"success": False, "message": reason})
+            answer = {"message": reason, "code": "not_ready", "request_id": self.request_id}
+            self._send_json({"success": False, **answer})

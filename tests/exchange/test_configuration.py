@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,10 @@ def test_nbgrader_finds_a_class_of_its_own_kind_for_each_verb(
 def test_classes_are_made_without_course_and_with_names_that_nbgrader_misspells(
     config: Config, verb: str
 ) -> None:
-    made = getattr(ExchangeFactory(config=config), verb)(authentictor=object(), config=config)
+    kind = getattr(ExchangeFactory(config=config), verb)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = kind(authentictor=object(), config=config)
     assert made.coursedir is None
     assert made.authenticator is None
     assert made.ngshare_url == URL

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -150,6 +156,15 @@ def test_feedback_on_every_submission_arrives_under_its_time(school: School) -> 
     assert output.count("Fetched feedback: ") == 2
 
 
+def test_instructors_get_the_feedback_on_their_own_trials_alone(school: School) -> None:
+    school.release()
+    for student in ("alice", "grace"):
+        timestamp = school.submit(student, PS1)
+        school.release_feedback(student, timestamp, {"p1.html": student.encode()})
+    school.grace.nbgrader("fetch_feedback", "ps1")
+    assert fetched(school.grace) == {f"{timestamp}/p1.html": b"grace"}
+
+
 def test_another_computer_with_an_empty_cache_gets_it_too(school: School) -> None:
     school.release()
     school.alice.write("ps1", PS1)
@@ -193,7 +208,8 @@ def test_no_feedback_yet_is_said_and_makes_no_folder(school: School) -> None:
 def test_feedback_without_pages_makes_no_folder(school: School) -> None:
     school.release()
     school.release_feedback("alice", school.submit("alice", PS1), {})
-    school.alice.nbgrader("fetch_feedback", "ps1")
+    output = school.alice.nbgrader("fetch_feedback", "ps1")
+    assert "There is no feedback on phys101 ps1 yet" in output
     assert not (school.alice.work / "ps1").exists()
 
 
@@ -259,3 +275,34 @@ def test_the_whole_way_with_a_notebook_that_is_really_graded(school: School) -> 
     assert {Path(name).name for name in pages} == {"problem1.html", "problem2.html"}
     assert all(b"<html" in page for page in pages.values())
     assert "(feedback already fetched)" in school.alice.nbgrader("list", "--cached")
+
+
+def test_a_terminal_shows_progress_and_every_line_of_the_log(school: School) -> None:
+    school.release()
+    times = {student: school.submit(student, PS1) for student in ("alice", "bob")}
+    for student, timestamp in times.items():
+        graded(school, student, timestamp, p1=b"one")
+    command = [sys.executable, "-m", "nbgrader", "release_feedback", "ps1"]
+    terminal, end = pty.openpty()
+    environment = {**school.grace.environment(), "TERM": "xterm", "COLUMNS": "200"}
+    done = subprocess.run(
+        command, cwd=school.grace.work, env=environment, stdout=end, stderr=end, stdin=end
+    )
+    os.close(end)
+    output = read_all(terminal)
+    assert done.returncode == 0, output
+    assert "100%" in output
+    lines = re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|\(B)", "", output).splitlines()
+    for student, timestamp in times.items():
+        line = f"Feedback released: phys101 {student} ps1 {timestamp}"
+        assert f"[ReleaseFeedbackApp | INFO] {line}" in lines
+
+
+def read_all(terminal: int) -> str:
+    """What was written to a terminal that is closed at its other end."""
+    output = b""
+    with suppress(OSError):  # which is how Linux tells the end
+        while block := os.read(terminal, 65536):
+            output += block
+    os.close(terminal)
+    return output.decode()

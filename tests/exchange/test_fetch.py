@@ -111,6 +111,15 @@ def test_a_name_that_leads_elsewhere_is_refused(school: School) -> None:
     assert "'../ps1' can't be the name of a folder" in output
 
 
+def test_a_place_that_cannot_be_written_is_named(school: School) -> None:
+    school.release()
+    school.alice.write("", {"file": b"mine"})
+    school.alice.configure(f"c.Exchange.assignment_dir = {str(school.alice.work / 'file')!r}")
+    output = school.alice.nbgrader("fetch_assignment", "ps1", status=1)
+    assert f"{school.alice.work / 'file'}: " in output
+    assert "Traceback" not in output
+
+
 @pytest.mark.usefixtures("impatient")
 def test_an_assignment_whose_download_breaks_off_leaves_nothing(
     school: School, proxy: Proxy

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nbgrader.auth import Authenticator
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.exchange import ExchangeFactory
+from nbgrader.exchange import ExchangeError, ExchangeFactory
 from traitlets.config import Config
 
 from ngshare.exchange import configure_exchange
@@ -352,6 +352,16 @@ def test_the_same_list_is_asked_for_once_in_a_second(school: School, proxy: Prox
     bob = school.join("bob", "elsewhere2", proxy.url)
     assert [len(listing(each)) for each in (alice, alice, alice, bob)] == [1] * 4
     assert len(proxy.calls) == 2
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_failure_too_is_the_answer_for_a_second(school: School, proxy: Proxy) -> None:
+    alice = school.join("alice", "elsewhere", proxy.url)
+    proxy.cut_answers_after(0)
+    for _ in range(3):
+        with pytest.raises(ExchangeError, match="broke off"):
+            listing(alice)
+    assert len(proxy.calls) == 1
 
 
 def test_changes_of_ones_own_are_seen_at_once(school: School) -> None:

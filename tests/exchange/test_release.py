@@ -121,7 +121,11 @@ def test_what_is_no_file_and_names_for_some_systems_only_are_refused_by_name(
     (folder / "pipe").unlink()
     school.grace.write("release/ps1", {"data/a:b.txt": b""})
     output = school.grace.nbgrader("release_assignment", "ps1", status=1)
-    assert "data/a:b.txt can't be sent: rename it" in output
+    assert "data/a:b.txt can't be sent: give it" in output
+    (folder / "data/a:b.txt").unlink()
+    school.grace.write("release/ps1", {f"{'d' * 250}/" * 5 + "x.txt": b""})
+    output = school.grace.nbgrader("release_assignment", "ps1", status=1)
+    assert "x.txt can't be sent: give it a shorter name" in output
 
 
 def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(school: School) -> None:

@@ -1,16 +1,15 @@
-"""People at a Hub: each with a token, a home and nbgrader with the published ngshare_exchange."""
+"""People at a Hub: each with a token, a home and nbgrader with a plugin for ngshare."""
 
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 import requests
 
 from tests.integration.hub import ROOT, Hub, require
-
-NBGRADER = ROOT / ".venv-nbgrader" / "bin"
 
 
 @dataclass
@@ -23,7 +22,13 @@ class Outcome:
 
 @dataclass
 class Person:
-    """Somebody with a Hub token, a home, a working folder and the commands of nbgrader."""
+    """Somebody with a Hub token, a home, a working folder and the commands of nbgrader.
+
+    The plugin is the published one.
+    """
+
+    bin: ClassVar[Path] = ROOT / ".venv-nbgrader" / "bin"
+    plugin: ClassVar[str] = "ngshare_exchange"
 
     name: str
     token: str
@@ -34,7 +39,7 @@ class Person:
     @classmethod
     def join(cls, hub: Hub, name: str, folder: Path, course_id: str = "") -> "Person":
         """Give a new user of the Hub a home that is configured as ngshare's manual says."""
-        require(NBGRADER / "nbgrader")
+        require(cls.bin / "nbgrader")
         home = folder / re.sub(r"\W", "_", name)
         person = cls(name, hub.new_user(name), hub.ngshare_url, home, course_id)
         person.work.mkdir(parents=True)
@@ -48,9 +53,9 @@ class Person:
 
     def configure(self) -> None:
         lines = [
-            "import ngshare_exchange",
+            f"import {self.plugin}",
             "c = get_config()",
-            f"ngshare_exchange.configureExchange(c, {self.url!r})",
+            f"{self.plugin}.configureExchange(c, {self.url!r})",
             f"c.CourseDirectory.course_id = {self.course_id!r}",
         ]
         (self.work / "nbgrader_config.py").write_text("\n".join(lines), encoding="utf-8")
@@ -64,7 +69,7 @@ class Person:
     def attempt(self, command: str, *arguments: str) -> Outcome:
         """Run a command that may fail."""
         environment = {
-            "PATH": f"{NBGRADER}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.home),
             "USER": "jovyan",
             "LANG": "C.UTF-8",
@@ -72,7 +77,7 @@ class Person:
             "JUPYTERHUB_API_TOKEN": self.token,
         }
         done = subprocess.run(
-            [str(require(NBGRADER / command)), *arguments],
+            [str(require(self.bin / command)), *arguments],
             cwd=self.work,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -106,3 +111,10 @@ class Person:
         answer = response.json()
         assert answer["success"] is True
         return answer
+
+
+class UserOfOurs(Person):
+    """Somebody who has this ngshare, with its plugin and its commands."""
+
+    bin = ROOT / ".venv-exchange" / "bin"
+    plugin = "ngshare.exchange"

@@ -175,3 +175,18 @@ def test_the_doctor_sees_whether_nbgrader_uses_ngshare(place: Place) -> None:
     said, complaints = place.run("ngshare.doctor", status=1)
     assert "can't be loaded: No module named 'nothing'" in said.splitlines()[-1]
     assert complaints == ""
+
+
+def test_where_nbgrader_uses_ngshare_all_is_well(place: Place, course: Api) -> None:
+    place.environment["NGSHARE_URL"] = ""
+    place.configure(
+        "from ngshare.exchange import configure_exchange", f"configure_exchange(c, {course.url!r})"
+    )
+    said, complaints = place.run("ngshare.doctor")
+    lines = said.splitlines()
+    assert lines[0] == f"URL:       {course.url} (from nbgrader's configuration)"
+    assert lines[-1] == "nbgrader:  uses ngshare"
+    assert complaints == ""
+    assert place.manage("list") == ("course1\tinstructor\n", "")
+    place.environment["NGSHARE_URL"] = "http://127.0.0.1:9/"  # which counts more
+    assert "Nothing listens at http://127.0.0.1:9/" in place.manage("list", status=1)[1]

@@ -18,7 +18,7 @@ test: environments
 	.venv/bin/python -m pytest tests $(SLOW:%=--ignore %) -n auto
 	.venv-exchange/bin/python -m pytest tests/exchange -n auto
 	.venv/bin/python -m pytest tests/integration tests/faults
-	.venv/bin/python -m pytest tests/browser
+	.venv/bin/python -m pytest tests/browser -rs
 
 # the tests that need no Hub, but the faults
 unit: .venv/tests

@@ -32,7 +32,7 @@ PORT = 8000
 START_SECONDS = 90
 COURSE = "calculus"
 INSTRUCTOR = "grace"
-STUDENTS = {"alice": "Alice", "bob": "Bob"}
+STUDENTS = ("alice", "bob")
 
 HUB_CONFIG = """\
 c = get_config()
@@ -116,7 +116,10 @@ def require_port() -> None:
     try:
         socket.create_server(("127.0.0.1", PORT)).close()
     except OSError as error:
-        fail(f"port {PORT}, where JupyterHub should be, can't be used: {error.strerror}")
+        fail(
+            f"JupyterHub can't have the port {PORT} ({os.strerror(error.errno)}): "
+            "stop what listens there, perhaps another `make demo`"
+        )
 
 
 def write_hub_config(password: str, token: str) -> str:
@@ -152,7 +155,7 @@ def make_home(name: str) -> None:
     unwanted = ["@jupyterlab/apputils-extension:announcements"]
     if name == INSTRUCTOR:
         course = home / COURSE
-        shutil.copytree(FILES, course / "source")
+        shutil.copytree(FILES, course)
         config += f'c.CourseDirectory.root = "{course}"\n'
         # JupyterLab shows formgrader in a frame, which the Hub forbids its users' servers:
         # https://github.com/jupyter/nbgrader/issues/1870
@@ -189,13 +192,25 @@ def wait_until_ready(hub: subprocess.Popen[bytes], ngshare: NgShareClient) -> No
         time.sleep(0.2)
 
 
-def make_course(ngshare: NgShareClient) -> None:
-    """The course with its people, if it is not there yet."""
+def make_course(ngshare: NgShareClient, url: str, token: str) -> None:
+    """The course with its people, on the server and in the gradebook, if it is not there yet."""
     if COURSE in [each["course_id"] for each in ngshare.list_courses()]:
         return
     ngshare.create_course(COURSE, [INSTRUCTOR])
-    for username, first_name in STUDENTS.items():
-        ngshare.add_student(COURSE, username, first_name, "", "")
+    home = FOLDER / "homes" / INSTRUCTOR
+    subprocess.run(
+        [COMMANDS / "ngshare-course-management", "add_students", COURSE, "roster.csv"],
+        cwd=home / COURSE,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "JUPYTER_PREFER_ENV_PATH": "0",
+            "NGSHARE_URL": url,
+            "JUPYTERHUB_API_TOKEN": token,
+        },
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 def stop(hub: subprocess.Popen[bytes]) -> None:
@@ -215,11 +230,12 @@ def main() -> None:
         make_home(name)
     password, token = secrets.token_hex(4), secrets.token_hex(32)
     url = write_hub_config(password, token)
+    ngshare_url = f"{url}services/ngshare/"
     hub = start_hub()
     try:
-        with NgShareClient(f"{url}services/ngshare/", token, tries=1) as ngshare:
+        with NgShareClient(ngshare_url, token, tries=1) as ngshare:
             wait_until_ready(hub, ngshare)
-            make_course(ngshare)
+            make_course(ngshare, ngshare_url, token)
         students = " or ".join(STUDENTS)
         names = {"course": COURSE, "instructor": INSTRUCTOR, "student": next(iter(STUDENTS))}
         print(

@@ -114,4 +114,6 @@ class Person:
         return self.page.locator(f"#{state}_assignments_list")
 
     def refresh(self) -> None:
+        """Load it again when nothing is remembered any more (ngshare/exchange/recent.py)."""
+        self.page.wait_for_timeout(1000)
         self.page.locator("#refresh_assignments_list").click()

@@ -32,6 +32,7 @@ class Site:
     """The demo; it can be started and stopped again and again.
 
     Attributes:
+        command: what starts it.
         printed: what it told to do.
         url: where to log in.
         password: for everybody.
@@ -40,14 +41,15 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         [self._port] = free_ports(1)
+        script = START.format(folder=str(folder), port=self._port)
+        self.command = [sys.executable, "-c", script]
         self._output = folder.with_suffix(".txt")
 
     def start(self) -> None:
         """Come back when it has told what to do."""
-        script = START.format(folder=str(self.folder), port=self._port)
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", script],
+                self.command,
                 cwd=ROOT,
                 env=clean_environment(),
                 stdin=subprocess.DEVNULL,

@@ -112,9 +112,11 @@ class Site:
         with wait_until(lambda: _listen(int(port[1])), "the end of ngshare") as squatter:
             thread = threading.Thread(target=_hang_up, args=[squatter])
             thread.start()
-            yield
-            squatter.shutdown(socket.SHUT_RDWR)
-            thread.join()
+            try:
+                yield
+            finally:
+                squatter.shutdown(socket.SHUT_RDWR)
+                thread.join()
         with self.admin() as ngshare:
             wait_until(ngshare.is_alive, "a new ngshare", seconds=60)
 

@@ -70,10 +70,14 @@ class Site:
         assert match, self.printed
         return match[1]
 
-    def stop(self) -> int:
-        """Press Ctrl-C; the status that it ended with."""
+    def stop(self) -> None:
+        """Press Ctrl-C: all must end, and end well."""
         self._process.send_signal(signal.SIGINT)
-        return self._process.wait(60)
+        status = self._process.wait(60)
+        survivors = self.processes()
+        for pid in survivors:
+            os.kill(pid, signal.SIGKILL)
+        assert (status, survivors) == (0, {})
 
     def log(self) -> str:
         path = self.folder / "hub.log"

@@ -210,8 +210,7 @@ def test_a_second_start_goes_on_where_the_first_ended(
 ) -> None:
     while people:
         people.pop().close()
-    assert site.stop() == 0
-    assert site.processes() == {}
+    site.stop()
     site.start()
     alice = log_in("alice")
     # JupyterLab remembers the assignment list too.

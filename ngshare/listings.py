@@ -88,6 +88,7 @@ class Part:
     """Which part of a list is wanted; the defaults stand for all of it.
 
     Attributes:
+        mine: only the caller's own submissions.
         latest: only the newest of each student's submissions to an assignment.
         before: only submissions that are not later.
         manifest: with the files of each submission.
@@ -98,6 +99,7 @@ class Part:
     course_id: str | None = None
     assignment_id: str | None = None
     student_id: str | None = None
+    mine: bool = False
     latest: bool = False
     before: datetime | None = None
     manifest: bool = False
@@ -234,8 +236,10 @@ def _select_submissions(identity: Identity, part: Part) -> Select:
         .order_by(Submission.pk)
         .limit(part.limit)
     )
-    if not identity.is_admin:
-        own = Submission.user_pk == _user_pk(identity)
+    own = Submission.user_pk == _user_pk(identity)
+    if part.mine:
+        query = query.where(own)
+    elif not identity.is_admin:
         query = query.where(or_(own, Course.pk.in_(_courses_of(identity, INSTRUCTOR))))
     if part.student_id is not None:
         query = query.where(User.name == part.student_id)

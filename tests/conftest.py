@@ -21,14 +21,13 @@ from ngshare.database.engine import Database, make_engine
 from ngshare.database.upgrade import upgrade
 from ngshare.service import make_application, make_authenticator
 from tests.api import Api
+from tests.conformity import PREFIX, check_conformity
 from tests.fake_hub import SERVICE_TOKEN, FakeHub, LoopThread, RunningServer, token_of
 from tests.faults import report
 from tests.neighbours import Proxy, Reply, Stranger
 from tests.postgres import PostgreSQL
 
 pytest_plugins = ["tests.story"]
-
-PREFIX = "/services/ngshare/"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -150,6 +149,7 @@ def serve(
         running.append(server)
         session = requests.Session()
         session.trust_env = False
+        session.hooks["response"].append(check_conformity)
         sessions.append(session)
         return Api(server.url + prefix, session)
 

@@ -94,6 +94,25 @@ def test_work_is_submitted_collected_and_answered(
     assert lawrence.fetch_feedback(*where, second["timestamp"], place / "none")["files"] == []
 
 
+def test_what_a_list_told_is_not_asked_for_again_unless_it_is_outdated(
+    connect: Connect, proxy: Proxy, kevin: NgShareClient, place: Path
+) -> None:
+    lawrence = connect(proxy.url, "lawrence")
+    receipt = lawrence.submit("course1", "challenge", write_files(place / "1", {"a": b"a"}))
+    where = ("course1", "challenge", "lawrence", receipt["timestamp"])
+    kevin.release_feedback(*where, write_files(place / "old", {"a.html": b"old"}))
+    [record] = lawrence.list_submissions(latest=True, manifest=True)
+    proxy.calls.clear()
+    lawrence.fetch_submission(*where, place / "submission", files=record["files"])
+    lawrence.fetch_feedback(*where, place / "feedback", files=record["feedback"]["files"])
+    assert read_files(place / "submission") == {"a": b"a"}
+    assert read_files(place / "feedback") == {"a.html": b"old"}
+    assert len(proxy.calls) == 2
+    kevin.release_feedback(*where, write_files(place / "new", {"a.html": b"newer"}))
+    lawrence.fetch_feedback(*where, place / "feedback", files=record["feedback"]["files"])
+    assert read_files(place / "feedback") == {"a.html": b"newer"}
+
+
 def test_one_key_is_one_submission(lawrence: NgShareClient, place: Path) -> None:
     files = write_files(place, {"a": b"1"})
     receipts = [lawrence.submit("course1", "challenge", files, "key") for _ in range(2)]

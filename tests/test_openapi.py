@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -18,14 +17,14 @@ from hypothesis import strategies as st
 import ngshare
 from ngshare import wire
 from ngshare.errors import InvalidRequest
-from ngshare.handlers import ROUTES, describe, route_name
+from ngshare.handlers import ROUTES, route_name
+from ngshare.handlers.operations import OPERATIONS
 from ngshare.handlers.schemas import WHEN
 from tests.api import Api
-from tests.conftest import PREFIX
+from tests.conformity import DOCUMENT
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-DOCUMENT = json.loads(describe(PREFIX, "service-ngshare"))
 MANUAL = Path(ngshare.__file__).parent.parent / "docs/api.md"
 # Calls of browsers, which the manual's table leaves out.
 OF_BROWSERS = {"GET /", "GET /favicon.ico", "GET /ngshare.css", "GET /oauth_callback"}
@@ -70,6 +69,7 @@ def test_the_document_has_every_verb_of_every_route_and_no_others() -> None:
         if verb != "head"  # which works where GET does, as the document says in words
     }
     assert described().keys() == calls
+    assert len(OPERATIONS) == len(calls)
 
 
 def test_the_document_and_the_manual_have_the_same_calls() -> None:

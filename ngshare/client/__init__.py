@@ -188,6 +188,7 @@ class NgShareClient:
         assignment_id: str | None = None,
         student_id: str | None = None,
         *,
+        mine: bool = False,
         latest: bool = False,
         before: str | None = None,
         manifest: bool = False,
@@ -195,6 +196,7 @@ class NgShareClient:
         """One's own submissions and those of the courses one teaches, as docs/api.md has it.
 
         Args:
+            mine: only one's own.
             latest: only the newest of each student's submissions to an assignment.
             before: a timestamp; later submissions don't count.
             manifest: with the key `files`.
@@ -203,6 +205,7 @@ class NgShareClient:
             "course_id": course_id,
             "assignment_id": assignment_id,
             "student_id": student_id,
+            "mine": "true" if mine else None,
             "latest": "true" if latest else None,
             "before": before,
             "manifest": "true" if manifest else None,
@@ -290,7 +293,12 @@ class NgShareClient:
         return self._transport.call("GET", "assignment", course_id, assignment_id, query=query)
 
     def fetch_assignment(
-        self, course_id: str, assignment_id: str, folder: Path, paths: Sequence[str] | None = None
+        self,
+        course_id: str,
+        assignment_id: str,
+        folder: Path,
+        paths: Sequence[str] | None = None,
+        files: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
         """Write the files of an assignment below a folder: `sha256`, `version`, `released_at`.
 
@@ -300,12 +308,13 @@ class NgShareClient:
             folder: it is made if it is not there. Files of the same names are replaced, others
                 stay.
             paths: only these files, and folders with all that is in them; none for an empty list.
+            files: those of the whole directory, if an earlier answer told them.
 
         Returns:
             The answer; its `files` lists the whole directory, `{path, size, sha256, checksum}`.
         """
         where = ("assignment", course_id, assignment_id)
-        return downloads.fetch(self._transport, where, {}, folder, paths)
+        return downloads.fetch(self._transport, where, {}, folder, paths, files)
 
     def fetch_submission(
         self,
@@ -315,10 +324,12 @@ class NgShareClient:
         timestamp: str | None,
         folder: Path,
         paths: Sequence[str] | None = None,
+        files: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
         """The same for a submission, the latest if no timestamp is given: also `timestamp`."""
         where = ("submission", course_id, assignment_id, student_id)
-        return downloads.fetch(self._transport, where, {"timestamp": timestamp}, folder, paths)
+        query = {"timestamp": timestamp}
+        return downloads.fetch(self._transport, where, query, folder, paths, files)
 
     def fetch_feedback(
         self,
@@ -328,10 +339,12 @@ class NgShareClient:
         timestamp: str,
         folder: Path,
         paths: Sequence[str] | None = None,
+        files: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
         """The same for the feedback on a submission; no files while there is none."""
         where = ("feedback", course_id, assignment_id, student_id)
-        return downloads.fetch(self._transport, where, {"timestamp": timestamp}, folder, paths)
+        query = {"timestamp": timestamp}
+        return downloads.fetch(self._transport, where, query, folder, paths, files)
 
 
 def _json(value: object) -> str:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 from urllib.parse import quote
 
 import msgspec
@@ -42,6 +42,7 @@ def fetch(
     query: Mapping[str, str | None],
     folder: Path,
     paths: Sequence[str] | None,
+    files: Sequence[Mapping[str, Any]] | None,
 ) -> Answer:
     """Write a directory, or some of its files, below a folder; the answer without contents.
 
@@ -52,6 +53,8 @@ def fetch(
         where: the segments of the URL.
         folder: it is made if it is not there. Files of the same names are replaced, others stay.
         paths: only these files, and folders with all that is in them.
+        files: what an earlier answer told of the directory; then the server is not asked for it,
+            unless that proves to be outdated, and the answer has nothing else.
 
     Raises:
         NotFound: also if the directory has nothing of one of the `paths`.
@@ -63,7 +66,7 @@ def fetch(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".ngshare-", dir=folder) as parts:
-            download = _Download(Path(parts), paths)
+            download = _Download(Path(parts), paths, files)
             answer = transport.repeat(lambda: download.attempt(transport, where, query))
             download.place(folder)
         return answer
@@ -80,9 +83,15 @@ def fetch(
 class _Download:
     """What has arrived so far, in a folder of its own."""
 
-    def __init__(self, folder: Path, paths: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        paths: Sequence[str] | None,
+        files: Sequence[Mapping[str, Any]] | None,
+    ) -> None:
         self._folder = folder
         self._paths = paths
+        self._told = None if files is None else Answer(files=files)
         self._selected: list[File] = []
         self._arrived: dict[File, Path] = {}
 
@@ -90,12 +99,14 @@ class _Download:
         self, transport: Transport, where: Sequence[str], query: Mapping[str, str | None]
     ) -> Answer:
         """Ask what there is, and for what has not arrived of it."""
-        answer = transport.call_once("GET", *where, query={**query, "list_only": "true"})
+        answer, self._told = self._told, None
+        if answer is None:
+            answer = transport.call_once("GET", *where, query={**query, "list_only": "true"})
         files = _manifest(answer)
         self._selected = _select(files, self._paths)
         missing = {file for file in self._selected if file not in self._arrived}
         if missing:
-            exact = {**query, "timestamp": answer.get("timestamp")}
+            exact = {**query, "timestamp": answer.get("timestamp", query.get("timestamp"))}
             selection = self._selection(files, missing)
             with transport.open(
                 "GET", *where, query={**exact, "path": selection}, headers={"Accept": TAR}

@@ -162,6 +162,7 @@ class ExchangeCollect(Exchange, abc.ExchangeCollect):
             record["timestamp"],
             folder,
             paths,
+            record["files"],
         )
 
     def _collect_one(self, record: Record, sources: Files) -> None:

@@ -35,6 +35,8 @@ class ExchangeFetchAssignment(Exchange, abc.ExchangeFetchAssignment):
 
     def copy_files(self) -> None:
         try:
+            answer = self.client.get_assignment(self.course_id, self.assignment_id)
+            self.files = answer["files"]
             if self.dest_path.is_dir():
                 self._fetch_missing()
             else:
@@ -47,8 +49,7 @@ class ExchangeFetchAssignment(Exchange, abc.ExchangeFetchAssignment):
 
     def _paths(self) -> list[str]:
         """What is released, but for what CourseDirectory.ignore names."""
-        answer = self.client.get_assignment(self.course_id, self.assignment_id)
-        paths = [entry["path"] for entry in answer["files"]]
+        paths = [entry["path"] for entry in self.files]
         return [path for path in paths if not self._is_ignored(path)]
 
     def _is_ignored(self, path: str) -> bool:
@@ -56,7 +57,7 @@ class ExchangeFetchAssignment(Exchange, abc.ExchangeFetchAssignment):
         return any(fnmatch(part, glob) for part in parts for glob in self.coursedir.ignore)
 
     def _fetch(self, folder: Path, paths: list[str]) -> None:
-        self.client.fetch_assignment(self.course_id, self.assignment_id, folder, paths)
+        self.client.fetch_assignment(self.course_id, self.assignment_id, folder, paths, self.files)
 
     def _fetch_missing(self) -> None:
         missing = [path for path in self._paths() if not self._is_there(path)]

@@ -25,8 +25,14 @@ class ExchangeFetchFeedback(Exchange, abc.ExchangeFetchFeedback):
 
     def init_src(self) -> None:
         self.course_id = self.require_course()
-        student_id = literal(self.coursedir.student_id) or self.username
-        submissions = self.ask("list_submissions", self.course_id, self.assignment_id, student_id)
+        student_id = literal(self.coursedir.student_id)
+        submissions = self.ask(
+            "list_submissions",
+            self.course_id,
+            self.assignment_id,
+            student_id,
+            mine=student_id is None,
+        )
         if not submissions:
             self.require_released(self.course_id, self.assignment_id)
         self.submissions = [
@@ -48,13 +54,13 @@ class ExchangeFetchFeedback(Exchange, abc.ExchangeFetchFeedback):
     def _fetch(self, submission: Mapping[str, Any]) -> None:
         timestamp = folder_name(submission["timestamp"])
         dest = self.dest_path / timestamp
-        if all(has_content(dest / each["path"], each) for each in submission["feedback"]["files"]):
+        files = submission["feedback"]["files"]
+        if all(has_content(dest / each["path"], each) for each in files):
             self.log.info("Feedback is here already: %s", dest)
             return
         with new_folder(dest) as new:
-            self.client.fetch_feedback(
-                self.course_id, self.assignment_id, submission["student_id"], timestamp, new
-            )
+            whose = (self.course_id, self.assignment_id, submission["student_id"])
+            self.client.fetch_feedback(*whose, timestamp, new, files=files)
             keep_others(dest, new)
         self.log.info("Fetched feedback: %s", dest)
 

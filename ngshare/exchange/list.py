@@ -153,15 +153,17 @@ class ExchangeList(Exchange, abc.ExchangeList):
 
     # ---- submitted ----
 
-    def _submissions(self, student_id: str | None) -> dict[Entry, Mapping[str, Any]]:
+    def _submissions(self, mine: bool) -> dict[Entry, Mapping[str, Any]]:
         """The server's records that the options ask for, in one request."""
         course_id = literal(self.coursedir.course_id)
         assignment_id = literal(self.coursedir.assignment_id)
-        records = self.ask("list_submissions", course_id, assignment_id, student_id)
+        student_id = literal(self.coursedir.student_id)
+        mine = mine and student_id is None
+        records = self.ask("list_submissions", course_id, assignment_id, student_id, mine=mine)
         return {entry_of(record): record for record in records if self._is_wanted(record)}
 
     def _inbound(self) -> list[Info]:
-        records = self._submissions(literal(self.coursedir.student_id))
+        records = self._submissions(mine=False)
         return [
             self._submission_info(entry, record["notebooks"], record)
             for entry, record in records.items()
@@ -172,7 +174,7 @@ class ExchangeList(Exchange, abc.ExchangeList):
         entries = {entry for entry in self.cached_copies if self._is_wanted(vars(entry))}
         records: dict[Entry, Mapping[str, Any]] = {}
         try:
-            records = self._submissions(literal(self.coursedir.student_id) or self.username)
+            records = self._submissions(mine=True)
         except NgShareError as error:
             if not entries:
                 raise

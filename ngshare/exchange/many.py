@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import Progress
-
 from ngshare.errors import NgShareError
 
 
@@ -46,6 +43,9 @@ def _progress(total: int, title: str, log: logging.Logger) -> Iterator[Callable[
     if not total or not sys.stderr.isatty():
         yield lambda: None
         return
+    from rich.console import Console  # here, as most commands would load it for nothing
+    from rich.progress import Progress
+
     terminal = sys.stderr
     with Progress(console=Console(file=terminal), transient=True) as progress:
         task = progress.add_task(title, total=total)

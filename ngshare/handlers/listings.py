@@ -48,6 +48,7 @@ class ListingHandler(BaseHandler):
             course_id=self.argument("course_id") or None,
             assignment_id=self.argument("assignment_id") or None,
             student_id=self.argument("student_id") or None,
+            mine=self.flag("mine"),
             latest=self.flag("latest"),
             before=wire.parse_timestamp(before) if before else None,
             manifest=self.flag("manifest"),

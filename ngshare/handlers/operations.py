@@ -227,6 +227,7 @@ OPERATIONS: dict[str, Operation] = {
             "course_id": NAME,
             "assignment_id": NAME,
             "student_id": NAME,
+            "mine": described(FLAG, "Only the caller's own."),
             "latest": described(FLAG, "Only the newest of each student to an assignment."),
             "before": described(WHEN, "Only those that are not later."),
             "manifest": described(FLAG, "With the lists of their files."),
@@ -295,7 +296,7 @@ OPERATIONS: dict[str, Operation] = {
             "limit": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
         },
         needs=("action",),
-        fails=(404, 507),
+        fails=(404, 409, 507),
     ),
     "GET oauth_callback": Operation(
         "finishLogin",

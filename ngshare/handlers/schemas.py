@@ -64,7 +64,7 @@ def form(optional: dict[str, Schema] | None = None, **required: Schema) -> Conte
 def upload(**fields: Schema) -> Content:
     """The bodies that bring a directory; with these fields if they are forms."""
     files = array(ref("NewFile"))
-    parts = array({"type": "string", "contentMediaType": BYTES})
+    parts = {**array({"type": "string", "contentMediaType": BYTES}), "minItems": 1}
     multipart = {
         **record({"files": files, "file": parts}, **fields),
         "anyOf": [{"required": ["files"]}, {"required": ["file"]}],

@@ -268,7 +268,7 @@ def test_a_download_that_breaks_off_leaves_the_older_copy(school: School, proxy:
     grace = school.join("grace", "office", proxy.url)
     grace.nbgrader("collect", "ps1")
     school.submit("alice", {"p1.ipynb": b"second" * 100_000})
-    proxy.cut_answers_after(None, 100_000, to="GET submission/")
+    proxy.cut_answers_after(100_000, to="GET submission/")
     output = grace.nbgrader("collect", "ps1", "--update", status=1)
     assert "could not be collected: alice" in output
     folder = grace.work / "submitted" / "alice" / "ps1"
@@ -285,7 +285,7 @@ def test_a_shared_file_that_breaks_off_once_arrives_all_the_same(
     for student in ("alice", "bob"):
         school.submit(student, {"p1.ipynb": student.encode(), "big.bin": shared})
     grace = school.join("grace", "office", proxy.url)
-    proxy.cut_answers_after(None, 100_000, to="GET submission/phys101/ps1/alice")
+    proxy.cut_answers_after(100_000, to="GET submission/phys101/ps1/alice")
     grace.nbgrader("collect", "ps1")
     assert proxy.cuts_left == 0
     for student in ("alice", "bob"):

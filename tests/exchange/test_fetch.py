@@ -126,7 +126,7 @@ def test_an_assignment_whose_download_breaks_off_leaves_nothing(
 ) -> None:
     school.release(**{"long.bin": bytes(1 << 20)})
     alice = school.join("alice", "elsewhere", proxy.url)
-    proxy.cut_answers_after(None, None, 100_000, to="GET assignment/")
+    proxy.cut_answers_after(None, 100_000, to="GET assignment/")
     output = alice.nbgrader("fetch_assignment", "ps1", status=1)
     assert "ngshare can't be reached, try again in a few minutes" in output
     assert sorted(path.name for path in alice.work.iterdir()) == ["nbgrader_config.py"]

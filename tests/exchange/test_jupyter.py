@@ -188,8 +188,7 @@ def test_the_assignment_list_asks_little(school: School, proxy: Proxy) -> None:
         jupyter.json("GET", "assignments", params={"course_id": COURSE})
     assert sorted(proxy.calls) == [
         "GET assignments?course_id=phys101",
-        "GET submissions?course_id=phys101&student_id=alice",
-        "GET whoami",
+        "GET submissions?course_id=phys101&mine=true",
     ]
 
 

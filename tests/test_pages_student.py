@@ -259,10 +259,12 @@ def test_the_released_files_are_listed_and_downloaded(kevin: Caller, lawrence: C
         ["p2.ipynb", "3 bytes"],
     ]
     assert unzip(lawrence, page.links["Download as zip"]) == NOTEBOOKS
+    [row] = open_page(lawrence, "pages/course/course1").rows[1:]
+    assert row[1].endswith("version 2")
 
 
 def test_a_file_is_handed_in_and_the_receipt_shown(kevin: Caller, lawrence: Caller) -> None:
-    files = {"a b.ipynb": b"{}", "ü.txt": b"\x00\xff" * 1000}
+    files = {"a b.ipynb": b"{}", "ü.txt": b"\x00\xff" * 1_000_000}
     response = hand_in(lawrence, list(files.items()))
     said = notice(lawrence, response)
     answer = lawrence.ok("GET", "submission/course1/challenge/lawrence")
@@ -463,11 +465,13 @@ def test_no_feedback_yet_is_said_so(lawrence: Caller) -> None:
 
 
 def test_each_feedback_is_that_of_its_submission(kevin: Caller, lawrence: Caller) -> None:
+    kevin.api.user("eric").submit("course1", "challenge", {"a": b"0"})
     for content in (b"1", b"2"):
         timestamp = lawrence.submit("course1", "challenge", {"a": content})
         fields = {"timestamp": timestamp, "files": encode({"f": content})}
         kevin.ok("POST", "feedback/course1/challenge/lawrence", **fields)
     page = open_page(kevin, "pages/submission/course1/challenge/lawrence")
+    assert len(page.rows) == 3
     links = [url for text, url in page.links.items() if text.startswith("Feedback on")]
     shown = [open_page(kevin, link).links["Download as zip"] for link in links]
     assert [unzip(kevin, url) for url in shown] == [{"f": b"2"}, {"f": b"1"}]

@@ -23,7 +23,8 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments courses dump feedback limits listings references rosters sample submissions users"
+    "assignments courses dump feedback limits listings references removals rosters sample "
+    "submissions users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -46,6 +47,7 @@ MAY_IMPORT = {
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
     "references": f"limits {BELOW_DOMAIN}",
+    "removals": f"submissions {BELOW_DOMAIN}",
     "rosters": f"users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
     "submissions": f"assignments limits references users {BELOW_DOMAIN}",

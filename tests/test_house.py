@@ -24,8 +24,8 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments audit courses dump feedback limits listings references rosters sample submissions"
-    " tables users"
+    "assignments audit courses dump feedback limits listings references removals rosters sample"
+    " submissions tables users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
     "references": f"limits {BELOW_DOMAIN}",
+    "removals": f"audit submissions {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
     "submissions": f"assignments audit limits references users {BELOW_DOMAIN}",

@@ -24,8 +24,8 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments audit courses dump feedback limits listings own_courses references rosters sample"
-    " submissions tables users"
+    "assignments audit courses dump feedback limits listings own_courses references removals"
+    " rosters sample submissions tables users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "listings": BELOW_DOMAIN,
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
     "references": f"limits {BELOW_DOMAIN}",
+    "removals": f"audit submissions {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
     "submissions": f"assignments audit limits references users {BELOW_DOMAIN}",

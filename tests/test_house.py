@@ -24,8 +24,8 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments courses dump feedback limits listings references rosters sample submissions"
-    " tables users"
+    "assignments courses dump feedback limits listings raw_rows raw_tables references rosters"
+    " sample submissions tables users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -45,10 +45,12 @@ MAY_IMPORT = {
     "pages": f"handlers.base {DOMAIN} {BELOW_DOMAIN}",
     "assignments": f"limits references {BELOW_DOMAIN}",
     "courses": f"assignments users {BELOW_DOMAIN}",
-    "dump": BELOW_DOMAIN,
+    "dump": f"raw_tables {BELOW_DOMAIN}",
     "feedback": f"limits references submissions {BELOW_DOMAIN}",
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
+    "raw_rows": f"raw_tables {BELOW_DOMAIN}",
+    "raw_tables": BELOW_DOMAIN,
     "references": f"limits {BELOW_DOMAIN}",
     "rosters": f"users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",

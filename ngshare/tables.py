@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+from sqlalchemy import Connection, Row, Select, func, or_, select
 
 ROWS_A_PAGE = 50
 
@@ -67,11 +67,11 @@ class Rows:
 
 def load_rows(
     connection: Connection,
-    query: Select[Any],
+    query: Select,
     view: View,
-    columns: Mapping[str, ColumnElement[Any]],
-    searched: Sequence[ColumnElement[Any]],
-    tie: ColumnElement[Any],
+    columns: Mapping[str, Any],
+    searched: Sequence[Any],
+    tie: Any,
 ) -> Rows:
     """The part of a query's rows that a view shows: searched, sorted and cut by the database.
 

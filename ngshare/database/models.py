@@ -127,7 +127,10 @@ class Blob(Base):
 
 
 class BlobChunk(Base):
-    """A piece of a blob, at most blobs.CHUNK_BYTES before encoding."""
+    """A piece of a blob, in the order of seq.
+
+    It has at most blobs.CHUNK_BYTES before encoding.
+    """
 
     __tablename__ = "blob_chunks"
 
@@ -137,7 +140,10 @@ class BlobChunk(Base):
 
 
 class Snapshot(Base):
-    """An immutable directory, found by the digest of its manifest (wire.manifest_digest)."""
+    """An immutable directory, found by the digest of its manifest.
+
+    See wire.manifest_digest.
+    """
 
     __tablename__ = "snapshots"
 

@@ -12,6 +12,7 @@ import msgspec
 
 from ngshare import raw_rows, raw_tables
 from ngshare.errors import InvalidRequest
+from ngshare.handlers.directories import attachment
 from ngshare.pages.base import PageHandler
 from ngshare.permissions import require_admin
 from ngshare.raw_rows import Filter, RawView
@@ -119,7 +120,7 @@ class TableHandler(DatabasePage):
         media_type, encode, opening, closing = ENCODERS[form]
         view = RawView(view.table, view.filters, view.table.key[0].name)
         self.set_header("Content-Type", media_type)
-        self.set_header("Content-Disposition", f'attachment; filename="{view.table.name}.{form}"')
+        self.set_header("Content-Disposition", attachment(f"{view.table.name}.{form}"))
         self.write(opening(view.table))
         is_first = True
         while True:

@@ -18,7 +18,7 @@ from ngshare.handlers import (
     rosters,
     submissions,
 )
-from ngshare.pages import database, home, old_database
+from ngshare.pages import api, database, home, old_database
 
 ONE = "([^/]+)"
 TWO = f"{ONE}/{ONE}"
@@ -54,6 +54,7 @@ ROUTES: list[tuple[str, Any]] = [
 # And what people see.
 PAGES: list[tuple[str, Any]] = [
     ("", home.HomeHandler),
+    ("pages/api", api.ApiHandler),
     ("pages/database", database.DatabaseHandler),
     (f"pages/database/{ONE}", database.TableHandler),
     (r"(favicon\.ico)", browsers.StaticHandler),

@@ -1,20 +1,28 @@
 PYTHON ?= python3
 
-.PHONY: run test unit faults bench bench-users lint docs clean
+.PHONY: run demo test unit faults bench bench-users lint docs clean
 
 # ngshare without a Hub, on sample data
 run: .venv/ngshare
 	@.venv/bin/python tools/run.py
 
+# JupyterHub with ngshare, nbgrader and a course
+demo: .venv-exchange/installed node_modules/installed
+	@.venv/bin/python tools/demo.py
+
+# the tests that need a Hub, or take long
+SLOW = tests/browser tests/faults tests/integration
+
 # every test, with everything they need
 test: environments
-	.venv/bin/python -m pytest tests --ignore tests/integration --ignore tests/faults -n auto
+	.venv/bin/python -m pytest tests $(SLOW:%=--ignore %) -n auto
 	.venv-exchange/bin/python -m pytest tests/exchange -n auto
 	.venv/bin/python -m pytest tests/integration tests/faults
+	.venv/bin/python -m pytest tests/browser -rs
 
 # the tests that need no Hub, but the faults
 unit: .venv/tests
-	.venv/bin/python -m pytest tests --ignore tests/integration --ignore tests/faults -n auto
+	.venv/bin/python -m pytest tests $(SLOW:%=--ignore %) -n auto
 
 # the service killed again and again, full disks, lost databases, ill Hubs; about ten minutes
 faults: .venv/tests

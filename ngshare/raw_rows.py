@@ -281,5 +281,5 @@ def _names(
             query = select(key, target.columns["name"].shown).where(
                 key.in_({row[position] for row in rows})
             )
-            names[column.name] = dict(connection.execute(query).tuples().all())
+            names[column.name] = dict(connection.execute(query).all())
     return names

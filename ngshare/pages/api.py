@@ -174,15 +174,14 @@ def _example(schema: dict[str, Any]) -> str:
 
 def _describe_statuses(document: dict[str, Any]) -> dict[int, str]:
     """By number, as calls end in them."""
-    responses = document["components"]["responses"]
-    named = {
-        int(status): answer["$ref"].rpartition("/")[2]
+    shared = document["components"]["responses"]
+    meanings = {
+        int(status): shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
         for verbs in document["paths"].values()
         for operation in verbs.values()
         for status, answer in operation["responses"].items()
-        if "$ref" in answer
     }
-    return {status: responses[named[status]]["description"] for status in sorted(named)}
+    return {status: meanings[status]["description"] for status in sorted(meanings)}
 
 
 def _words(schema: dict[str, Any]) -> str:

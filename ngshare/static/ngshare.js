@@ -58,7 +58,7 @@ async function showAnswer(element) {
 
 document.addEventListener("DOMContentLoaded", () => {
   showTimes();
-  for (const element of document.querySelectorAll("[data-url]")) {
+  for (const element of document.querySelectorAll(".answer")) {
     showAnswer(element);
   }
   const toggle = document.getElementById("theme");

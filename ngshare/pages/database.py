@@ -25,19 +25,11 @@ EXPORTED_AT_ONCE = 2000  # rows
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for one
 
 
-class DatabasePage(PageHandler):
-    """For admins; on a site that is only tried, as the old URL has it, for everybody."""
-
-    def require_admin(self) -> None:
-        if not (self.settings["debug_mode"] or self.stand_alone):
-            require_admin(self.identity)
-
-
-class DatabaseHandler(DatabasePage):
+class DatabaseHandler(PageHandler):
     """All tables."""
 
     async def get(self) -> None:
-        self.require_admin()
+        _require_admin(self)
         counts = await self.read_long(raw_rows.count_tables)
         self.render_page(
             "database.html",
@@ -47,11 +39,11 @@ class DatabaseHandler(DatabasePage):
         )
 
 
-class TableHandler(DatabasePage):
+class TableHandler(PageHandler):
     """The rows of one; or one of them, or all as a file."""
 
     async def get(self, name: str) -> None:
-        self.require_admin()
+        _require_admin(self)
         table = raw_tables.get_table(name)
         if key := self._all("row"):
             row = await self.read_long(raw_rows.read_row, table, key)
@@ -131,6 +123,12 @@ class TableHandler(DatabasePage):
             await self.flush()
             view, is_first = replace(view, beside=key), False
         self.finish(closing)
+
+
+def _require_admin(handler: PageHandler) -> None:
+    """On a site where ngshare is only tried everybody may look, as the old URL has it."""
+    if not (handler.settings["debug_mode"] or handler.stand_alone):
+        require_admin(handler.identity)
 
 
 Encoder = Callable[[RawTable, "list[list[Any]]", bool], str]

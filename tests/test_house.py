@@ -24,8 +24,8 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments audit courses dump feedback limits listings raw_rows raw_tables references"
-    " rosters sample submissions tables users"
+    "assignments audit courses dump feedback limits listings own_courses raw_rows raw_tables"
+    " references rosters sample submissions tables users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -42,7 +42,10 @@ MAY_IMPORT = {
     "handlers": (
         f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool"
     ),
-    "pages": f"handlers.base {DOMAIN} {BELOW_DOMAIN}",
+    "pages": (
+        f"handlers.archives handlers.base handlers.directories handlers.submissions {DOMAIN}"
+        f" {BELOW_DOMAIN}"
+    ),
     "assignments": f"audit limits references {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
     "courses": f"assignments audit users {BELOW_DOMAIN}",
@@ -50,6 +53,7 @@ MAY_IMPORT = {
     "feedback": f"audit limits references submissions {BELOW_DOMAIN}",
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
+    "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
     "raw_rows": f"raw_tables {BELOW_DOMAIN}",
     "raw_tables": BELOW_DOMAIN,
     "references": f"limits {BELOW_DOMAIN}",

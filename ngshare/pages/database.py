@@ -73,9 +73,12 @@ class TableHandler(PageHandler):
         """The values of an argument that may be repeated."""
         values = self.request.query_arguments.get(name, [])
         try:
-            return tuple(value.decode() for value in values)
+            texts = tuple(value.decode() for value in values)
         except UnicodeDecodeError:
             raise InvalidRequest(f"The argument {name} is no UTF-8") from None
+        if "\0" in "".join(texts):  # which PostgreSQL takes in no text
+            raise InvalidRequest(f"The argument {name} has a null character")
+        return texts
 
     def _view(self, table: RawTable) -> RawView:
         sort = self.argument("sort") or table.key[0].name

@@ -12,6 +12,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, expect
 
+from ngshare.database.models import Base
 from tests.api import encode, person
 from tests.browser.visitors import Visitor
 from tests.integration.hub import ADMIN, Hub
@@ -85,6 +86,11 @@ PAGES = [
     (INSTRUCTOR, "", "My courses"),
     (ADMIN, "", "All courses"),
     ("nobody", "", "My courses"),
+    (ADMIN, "pages/database", "Database"),
+    *((ADMIN, f"pages/database/{name}", name) for name in Base.metadata.tables),
+    (ADMIN, "pages/database/users?row=1", "Row 1 of users"),
+    (ADMIN, "pages/database/memberships?column=role&test=is&value=student", "memberships"),
+    (STUDENT, "pages/api", "API"),
 ]
 
 
@@ -119,3 +125,26 @@ def test_light_and_dark_are_chosen_by_a_button_and_kept(visit: Visit) -> None:
     expect(html).to_have_attribute("data-bs-theme", "light")
     visitor.page.evaluate("localStorage.clear()")
     assert visitor.problems == []
+
+
+def test_a_call_is_tried_with_the_rights_of_whoever_looks(visit: Visit) -> None:
+    visitor = visit(INSTRUCTOR)
+    visitor.open("pages/api")
+    call = visitor.page.locator("#call-listStudents")
+    call.locator("summary").click()
+    call.get_by_label("course_id").fill(COURSE)
+    call.get_by_role("button", name="Try it").click()
+    answer = visitor.page.get_by_label("The answer")
+    expect(answer).to_contain_text(f'"username": "{STUDENT}"')
+    expect(call.locator(".status")).to_have_text("200 OK")
+    visitor.inspect("tried")
+
+    visitor = visit(STUDENT)
+    visitor.open(f"pages/api?call=listStudents&course_id={COURSE}")
+    expect(visitor.page.get_by_label("The answer")).to_contain_text("Permission denied")
+    [problem] = visitor.problems
+    assert "403" in problem
+    visitor.problems.clear()
+    visitor.page.get_by_role("link", name="Open the answer").click()
+    expect(visitor.page.locator("body")).to_contain_text("permission_denied")
+    visitor.problems.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -215,15 +215,12 @@ def _as_text(connection: Connection, column: RawColumn) -> ColumnElement[str]:
         return column.shown
     if column.kind is bool:
         return case((column.shown, "true"), else_="false")
-    if connection.dialect.name == "sqlite":
-        return func.hex(column.shown) if column.kind is bytes else cast(column.shown, Text)
-    converters: dict[type, Callable[[], ColumnElement[str]]] = {
-        bytes: lambda: func.encode(column.shown, "hex"),
-        datetime: lambda: func.to_char(
-            func.timezone("UTC", column.shown), "YYYY-MM-DD HH24:MI:SS.US"
-        ),
-    }
-    return converters.get(column.kind, lambda: cast(column.shown, Text))()
+    is_sqlite = connection.dialect.name == "sqlite"
+    if column.kind is bytes:
+        return func.hex(column.shown) if is_sqlite else func.encode(column.shown, "hex")
+    if column.kind is datetime and not is_sqlite:
+        return func.to_char(func.timezone("UTC", column.shown), "YYYY-MM-DD HH24:MI:SS.US")
+    return cast(column.shown, Text)
 
 
 def _is_row(table: RawTable, key: Sequence[str]) -> ColumnElement[bool]:
@@ -255,9 +252,8 @@ def _is_beyond(
     values = [(column, column.parse(texts[column.name])) for column in keys]
     is_null = by.shown.is_(None)
     if place is None:
-        others = by.shown.is_not(None) if view.backwards else None
         beyond = and_(is_null, _compare(values, down))
-        return beyond if others is None else or_(beyond, others)
+        return or_(beyond, by.shown.is_not(None)) if view.backwards else beyond
     beyond = _compare([(by, place), *values], down)
     return or_(beyond, is_null) if by.is_nullable and not view.backwards else beyond
 

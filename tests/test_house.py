@@ -25,7 +25,7 @@ REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
     "assignments audit courses dump feedback limits listings own_courses raw_rows raw_tables"
-    " references rosters sample submissions tables users"
+    " references removals rosters sample submissions tables users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -57,6 +57,7 @@ MAY_IMPORT = {
     "raw_rows": f"raw_tables {BELOW_DOMAIN}",
     "raw_tables": BELOW_DOMAIN,
     "references": f"limits {BELOW_DOMAIN}",
+    "removals": f"audit submissions {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
     "submissions": f"assignments audit limits references users {BELOW_DOMAIN}",

@@ -241,7 +241,7 @@ def test_rows_that_are_named_by_two_columns_have_their_page(filled: Api) -> None
     [
         ("users", ("name", "is", "kevin"), ["kevin"]),
         ("users", ("name", "is", "kev"), []),
-        ("users", ("name", "contains", "E"), ["kevin", "abigail", "lawrence", "eric"]),
+        ("users", ("name", "contains", "E"), ["kevin", "lawrence", "eric"]),
         ("users", ("name", "contains", "%"), []),
         ("users", ("name", "contains", "_"), []),
         ("users", ("name", "is empty", ""), []),
@@ -255,10 +255,7 @@ def test_rows_are_filtered_by_a_column(
     course: Api, name: str, condition: tuple[str, str, str], found: list[str]
 ) -> None:
     shown = page(course.user("root"), filtered(name, *condition))
-    names = column(shown, "name") if found else []
-    assert sorted(names) == sorted(set(found) & set(names)) == sorted(names)
-    assert set(names) <= set(found)
-    assert bool(names) == bool(found)
+    assert sorted(column(shown, "name") if found else []) == sorted(found)
     assert ("No row is like that." in shown.text) is not bool(found)
 
 

@@ -61,7 +61,6 @@ class TableHandler(PageHandler):
         self.render_page(
             template,
             table=table,
-            tables=raw_tables.TABLES,
             counted=raw_rows.COUNTED,
             plain=raw_tables.plain,
             **values,

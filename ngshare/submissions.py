@@ -26,6 +26,8 @@ from ngshare.permissions import (
 )
 from ngshare.users import ensure_users
 
+OTHER_FILES = "This Idempotency-Key stands for a submission of other files"
+
 
 class Listed(NamedTuple):
     """A submission as the lists of a course show it."""
@@ -135,7 +137,7 @@ def submit(
     whose = {"assignment_pk": assignment_pk, "user_pk": user_pk}
     if key is not None and (earlier := _find(connection, whose, key)):
         if earlier.digest != directory.digest:
-            raise Conflict("This Idempotency-Key stands for a submission of other files")
+            raise Conflict(OTHER_FILES)
         return earlier
     directory = references.resolve(connection, access, directory, limits)
     now = datetime.now(timezone.utc)

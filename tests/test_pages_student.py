@@ -164,6 +164,22 @@ def test_what_was_unreleased_is_not_at_home(kevin: Caller, lawrence: Caller) -> 
     assert "Nothing is released yet" in page.text
 
 
+def test_what_was_removed_is_on_no_page(kevin: Caller, lawrence: Caller) -> None:
+    kept = lawrence.submit("course1", "challenge", {"a": b"1"})
+    removed = lawrence.submit("course1", "challenge", {"a": b"2"})
+    path = "submission/course1/challenge/lawrence"
+    kevin.ok("DELETE", f"{path}?timestamp={segment(removed)}")
+    assert "times" not in open_page(lawrence, "").rows[1][2]
+    assert open_page(kevin, "").rows[1][4] == "1"
+    for reader, where in (
+        (lawrence, "pages/assignment/course1/challenge"),
+        (kevin, f"pages/{path}"),
+    ):
+        text = open_page(reader, where).text
+        assert kept in text
+        assert removed not in text
+
+
 def test_a_student_who_left_finds_his_submissions_at_home(kevin: Caller, lawrence: Caller) -> None:
     lawrence.submit("course1", "challenge", {"a": b"1"})
     kevin.ok("DELETE", "student/course1/lawrence")
@@ -259,10 +275,12 @@ def test_the_released_files_are_listed_and_downloaded(kevin: Caller, lawrence: C
         ["p2.ipynb", "3 bytes"],
     ]
     assert unzip(lawrence, page.links["Download as zip"]) == NOTEBOOKS
+    [row] = open_page(lawrence, "pages/course/course1").rows[1:]
+    assert row[1].endswith("version 2")
 
 
 def test_a_file_is_handed_in_and_the_receipt_shown(kevin: Caller, lawrence: Caller) -> None:
-    files = {"a b.ipynb": b"{}", "ü.txt": b"\x00\xff" * 1000}
+    files = {"a b.ipynb": b"{}", "ü.txt": b"\x00\xff" * 1_000_000}
     response = hand_in(lawrence, list(files.items()))
     said = notice(lawrence, response)
     answer = lawrence.ok("GET", "submission/course1/challenge/lawrence")
@@ -386,6 +404,7 @@ def test_a_browsers_form_needs_its_token(course: Api) -> None:
             fields = {"_xsrf": token, "key": str(form["key"]["value"])}
             response = browser.post(url, data=fields, files=files, headers=BROWSER, timeout=5)
             assert response.status_code == status
+            assert ("This form is out of date" in response.text) == (status == 403)
         assert "Handed in challenge at" in response.text
     assert count_submissions(course.user("lawrence")) == 1
 
@@ -463,11 +482,13 @@ def test_no_feedback_yet_is_said_so(lawrence: Caller) -> None:
 
 
 def test_each_feedback_is_that_of_its_submission(kevin: Caller, lawrence: Caller) -> None:
+    kevin.api.user("eric").submit("course1", "challenge", {"a": b"0"})
     for content in (b"1", b"2"):
         timestamp = lawrence.submit("course1", "challenge", {"a": content})
         fields = {"timestamp": timestamp, "files": encode({"f": content})}
         kevin.ok("POST", "feedback/course1/challenge/lawrence", **fields)
     page = open_page(kevin, "pages/submission/course1/challenge/lawrence")
+    assert len(page.rows) == 3
     links = [url for text, url in page.links.items() if text.startswith("Feedback on")]
     shown = [open_page(kevin, link).links["Download as zip"] for link in links]
     assert [unzip(kevin, url) for url in shown] == [{"f": b"2"}, {"f": b"1"}]

@@ -6,13 +6,10 @@ directory, and `actual_name`, once a file name on disk, is the SHA-256 of the co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal, select
 
-from ngshare import wire
 from ngshare.database.models import (
     INSTRUCTOR,
     REMOVED,
@@ -27,21 +24,7 @@ from ngshare.database.models import (
     Submission,
     User,
 )
-
-
-@dataclass(frozen=True)
-class Page:
-    """Some rows of a table.
-
-    Attributes:
-        columns: their names.
-        rows: values in the order of the columns: text, numbers, booleans or None.
-        total: how many rows the whole table has.
-    """
-
-    columns: list[str]
-    rows: list[list[Any]]
-    total: int
+from ngshare.raw_tables import plain
 
 
 def _roster(role: str) -> Select:
@@ -124,22 +107,13 @@ TABLES: dict[str, Select] = {
 
 def read_table(
     connection: Connection, name: str, limit: int | None = None, offset: int = 0
-) -> Page:
-    """Some rows of one of TABLES; two statements.
+) -> list[dict[str, Any]]:
+    """Some rows of one of TABLES: text, numbers, booleans or None by column; one statement.
 
     Args:
         limit: how many rows at most; None for all.
         offset: how many rows to leave out at the start.
     """
-    query = TABLES[name]
-    total = connection.scalar(select(func.count()).select_from(query.order_by(None).subquery()))
-    result = connection.execute(query.limit(limit).offset(offset))
+    result = connection.execute(TABLES[name].limit(limit).offset(offset))
     columns = list(result.keys())
-    rows = [[_plain(value) for value in row] for row in result]
-    return Page(columns, rows, total or 0)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return wire.format_timestamp(value)
-    return value.hex() if isinstance(value, bytes) else value
+    return [dict(zip(columns, map(plain, row), strict=True)) for row in result]

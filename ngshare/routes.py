@@ -18,7 +18,7 @@ from ngshare.handlers import (
     rosters,
     submissions,
 )
-from ngshare.pages import downloads, home, old_database, student
+from ngshare.pages import api, database, downloads, home, old_database, student
 
 ONE = "([^/]+)"
 TWO = f"{ONE}/{ONE}"
@@ -63,6 +63,9 @@ PAGES: list[tuple[str, Any]] = [
     (f"pages/feedback/{THREE}", student.FeedbackHandler),
     (f"pages/feedback/{THREE}/download", downloads.FeedbackZipHandler),
     (f"pages/feedback/{THREE}/view", downloads.FeedbackFileHandler),
+    ("pages/api", api.ApiHandler),
+    ("pages/database", database.DatabaseHandler),
+    (f"pages/database/{ONE}", database.TableHandler),
     (r"(favicon\.ico)", browsers.StaticHandler),
     (r"(jupyterhub\.css|ngshare\.css|ngshare\.js)", browsers.StaticHandler),
 ]

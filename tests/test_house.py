@@ -24,8 +24,8 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments audit courses dump feedback limits listings own_courses references removals"
-    " rosters sample submissions tables users"
+    "assignments audit courses dump feedback limits listings own_courses raw_rows raw_tables"
+    " references removals rosters sample submissions tables users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -49,11 +49,13 @@ MAY_IMPORT = {
     "assignments": f"audit limits references {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
     "courses": f"assignments audit users {BELOW_DOMAIN}",
-    "dump": BELOW_DOMAIN,
+    "dump": f"raw_tables {BELOW_DOMAIN}",
     "feedback": f"audit limits references submissions {BELOW_DOMAIN}",
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
+    "raw_rows": f"raw_tables {BELOW_DOMAIN}",
+    "raw_tables": BELOW_DOMAIN,
     "references": f"limits {BELOW_DOMAIN}",
     "removals": f"audit submissions {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",

@@ -52,6 +52,9 @@ SERVICES = {"s-ins", "s-adm", "a-svc"}
 TABLE = """
                               anon bad  out  stu ex-stu ins ex-ins o-stu o-ins admin s-ins s-adm a-svc
 GET                           401  401  200  200  200  200  200    200   200   200   200   200   200
+GET pages/api                 401  401  200  200  200  200  200    200   200   200   200   200   200
+GET pages/database            401  401  403  403  403  403  403    403   403   200   403   403   200
+GET pages/database/users      401  401  403  403  403  403  403    403   403   200   403   403   200
 GET favicon.ico               200  200  200  200  200  200  200    200   200   200   200   200   200
 GET ngshare.css               200  200  200  200  200  200  200    200   200   200   200   200   200
 GET healthz                   200  200  200  200  200  200  200    200   200   200   200   200   200

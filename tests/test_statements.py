@@ -60,9 +60,15 @@ READS = [
     ("GET pages/feedback/c1/a1/lawrence?timestamp=", "lawrence", 6),
     ("GET pages/feedback/c1/a1/lawrence/download?timestamp=", "lawrence", 7),
     ("GET pages/feedback/c1/a1/lawrence/view?timestamp=&path=f0", "lawrence", 7),
-    ("GET initialize-Data6ase?action=dump", "root", 20),
-    ("GET initialize-Data6ase?action=dump&human-readable=true", "root", 20),
-    ("GET initialize-Data6ase?action=dump&table=files", "root", 2),
+    ("GET initialize-Data6ase?action=dump", "root", 10),
+    ("GET initialize-Data6ase?action=dump&table=files", "root", 1),
+    ("GET pages/api", "kevin", 0),
+    ("GET pages/database", "root", 1),
+    ("GET pages/database/users", "root", 2),
+    ("GET pages/database/users?sort=name&after=1", "root", 3),
+    ("GET pages/database/submissions?last=true", "root", 4),
+    ("GET pages/database/submissions?format=csv", "root", 1),
+    ("GET pages/database/users?row=1", "root", 2),
 ]
 
 # Uploads of 1 and of 200 things that are new to the database. Rights are looked at twice: before

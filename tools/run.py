@@ -48,7 +48,8 @@ def main() -> None:
 ngshare is running on sample data in {FOLDER}/ (delete that folder to start afresh).
 
 Open     {URL}?user=root
-The database as tables: {URL}initialize-Data6ase?action=dump&human-readable=true&user=root
+The database as tables: {URL}pages/database?user=root
+The API, to be tried:   {URL}pages/api?user=root
 
 Ask it, as the instructor kevin, for what the student lawrence submitted:
     curl '{URL}submission/course1/challenge/lawrence?user=kevin'

@@ -37,6 +37,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+    python_type = datetime
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None or dialect.name != "sqlite":
@@ -128,7 +129,10 @@ class Blob(Base):
 
 
 class BlobChunk(Base):
-    """A piece of a blob, at most blobs.CHUNK_BYTES before encoding."""
+    """A piece of a blob, in the order of seq.
+
+    It has at most blobs.CHUNK_BYTES before encoding.
+    """
 
     __tablename__ = "blob_chunks"
 
@@ -138,7 +142,10 @@ class BlobChunk(Base):
 
 
 class Snapshot(Base):
-    """An immutable directory, found by the digest of its manifest (wire.manifest_digest)."""
+    """An immutable directory, found by the digest of its manifest.
+
+    See wire.manifest_digest.
+    """
 
     __tablename__ = "snapshots"
 

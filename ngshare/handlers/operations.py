@@ -289,13 +289,10 @@ OPERATIONS: dict[str, Operation] = {
         "dumpDatabase",
         "The database in the form of ngshare 0.6; in debug mode also sample data, or none",
         "For admins; in debug mode for everybody who is logged in.",
-        {
-            **answer({**dict.fromkeys(dump.TABLES, array(record())), "message": TEXT}),
-            "text/html": {},
-        },
+        answer({**dict.fromkeys(dump.TABLES, array(record())), "message": TEXT}),
         {
             "action": {"enum": ["dump", "clear", "init"]},
-            "human-readable": described(FLAG, "As a page."),
+            "human-readable": described(FLAG, "Go to the page instead."),
             "table": {"enum": list(dump.TABLES)},
             "page": {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1},
             "limit": {"type": "integer", "minimum": 1, "maximum": 1_000_000},

@@ -50,10 +50,11 @@ def _template_filter(function: Any) -> Any:
 @_template_function
 @pass_context
 def url(context: Context, *path: str, **query: object) -> str:
-    """A URL of ours: segments as people write them; arguments that are None are left out."""
+    """A URL of ours: segments as people write them; arguments that are None are left out,
+    and lists give one for each of their values."""
     where = "/".join(quote(segment, safe="") for segment in path)
     given = {name: value for name, value in query.items() if value is not None}
-    return context["prefix"] + where + ("?" + urlencode(given) if given else "")
+    return context["prefix"] + where + ("?" + urlencode(given, doseq=True) if given else "")
 
 
 @_template_function

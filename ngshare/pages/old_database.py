@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlencode
+
 import msgspec
 from tornado.web import HTTPError
 
 from ngshare import dump, sample
-from ngshare.dump import Page
 from ngshare.errors import InvalidRequest, NotFound, PermissionDenied
 from ngshare.handlers.base import BaseHandler
 from ngshare.pages.base import PageHandler
 
-ROWS_A_PAGE = 100
+# Where the page of a table is now; those that are not here became several, or parts of others.
+PAGES = {
+    "users": "users",
+    "courses": "courses",
+    "assignments": "assignments",
+    "submissions": "submissions",
+    "files": "snapshot_files",
+    "instructor_assoc_table": "memberships?column=role&test=is&value=instructor",
+    "student_assoc_table": "memberships?column=role&test=is&value=student",
+    "assignment_files_assoc_table": "releases",
+    "feedback_files_assoc_table": "feedback",
+}
 
 
 class OldDatabaseHandler(PageHandler):
@@ -22,7 +35,9 @@ class OldDatabaseHandler(PageHandler):
         may_change = self.settings["debug_mode"] or self.stand_alone
         if not may_change and not (self.identity.is_admin and action == "dump"):
             raise PermissionDenied("Debug mode is off")
-        if action == "dump":
+        if action == "dump" and self.flag("human-readable"):
+            self._lead_to_page()
+        elif action == "dump":
             await self._dump()
         elif self.request.method == "HEAD":
             raise HTTPError(405)
@@ -35,24 +50,32 @@ class OldDatabaseHandler(PageHandler):
         else:
             raise InvalidRequest("action should be clear, init, or dump")
 
+    def _lead_to_page(self) -> None:
+        name = self._names()[0] if self.argument("table") else ""
+        page = f"{self.settings['prefix']}pages/database"
+        if name in PAGES:
+            page += f"/{PAGES[name]}"
+        if self.stand_alone:
+            page += ("&" if "?" in page else "?") + urlencode({"user": self.identity.name})
+        self.redirect(page)
+
     async def _dump(self) -> None:
-        names = [self.argument("table")] if self.argument("table") else list(dump.TABLES)
-        page_number = self._number("page", 1)
-        if self.flag("human-readable"):
-            limit: int | None = self._number("limit", ROWS_A_PAGE)
-        else:
-            limit = self._number("limit", 0) or None
-        tables = {}
-        for name in names:
-            if name not in dump.TABLES:
-                raise NotFound(f"Table not found; there are {', '.join(dump.TABLES)}")
-            offset = (page_number - 1) * (limit or 0)
-            tables[name] = await self.read_long(dump.read_table, name, limit, offset)
-        if self.flag("human-readable"):
-            self.render_page("dump.html", tables=tables, page_number=page_number, limit=limit)
-            return
-        self.set_header("Content-Type", "application/json")
-        self.finish(await self.compute(_encode_tables, tables))
+        names = self._names()
+        limit = self._number("limit", 0) or None
+        offset = (self._number("page", 1) - 1) * (limit or 0)
+        tables = {
+            name: await self.read_long(dump.read_table, name, limit, offset) for name in names
+        }
+        self.answer_encoded(await self.compute(_encode_tables, tables))
+
+    def _names(self) -> list[str]:
+        """The tables that are asked for."""
+        name = self.argument("table")
+        if not name:
+            return list(dump.TABLES)
+        if name not in dump.TABLES:
+            raise NotFound(f"Table not found; there are {', '.join(dump.TABLES)}")
+        return [name]
 
     def _number(self, name: str, otherwise: int) -> int:
         text = self.argument(name)
@@ -65,9 +88,5 @@ class OldDatabaseHandler(PageHandler):
         return int(text)
 
 
-def _encode_tables(tables: dict[str, Page]) -> bytes:
-    rows = {
-        name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-        for name, table in tables.items()
-    }
-    return msgspec.json.encode({"success": True, **rows})
+def _encode_tables(tables: dict[str, list[dict[str, Any]]]) -> bytes:
+    return msgspec.json.encode({"success": True, **tables})

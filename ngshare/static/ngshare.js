@@ -33,8 +33,34 @@ function showTimes() {
   }
 }
 
+// ---- the answer to a call that is tried; asked for by the browser, so with the reader's rights ----
+
+const SHOWN = 100000; // characters
+
+async function showAnswer(element) {
+  try {
+    const headers = { Accept: "application/json", "X-XSRFToken": element.dataset.token };
+    const response = await fetch(element.dataset.url, { headers });
+    let text = await response.text();
+    try {
+      text = JSON.stringify(JSON.parse(text), null, 2);
+    } catch {
+      // it is no JSON
+    }
+    element.querySelector(".status").textContent = `${response.status} ${response.statusText}`;
+    const rest = text.length > SHOWN ? "\n… the link above has the rest" : "";
+    element.querySelector("pre").textContent = text.slice(0, SHOWN) + rest;
+  } catch (error) {
+    element.querySelector(".status").textContent = `No answer: ${error.message}`;
+  }
+  element.hidden = false;
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   showTimes();
+  for (const element of document.querySelectorAll(".answer")) {
+    showAnswer(element);
+  }
   const toggle = document.getElementById("theme");
   toggle.hidden = false;
   toggle.addEventListener("click", () => {

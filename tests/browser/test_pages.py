@@ -12,6 +12,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, expect
 
+from ngshare.database.models import Base
 from tests.api import encode, person
 from tests.browser.visitors import Visitor
 from tests.integration.hub import ADMIN, Hub
@@ -90,6 +91,11 @@ PAGES = [
     (STUDENT, f"pages/assignment/{COURSE}/{quote(ODD, safe='')}", ODD),
     (STUDENT, f"pages/feedback/{COURSE}/ps1/{STUDENT}?timestamp=", "Feedback on ps1"),
     (INSTRUCTOR, f"pages/submission/{COURSE}/ps1/{STUDENT}", f"Submissions of {STUDENT} to ps1"),
+    (ADMIN, "pages/database", "Database"),
+    *((ADMIN, f"pages/database/{name}", name) for name in Base.metadata.tables),
+    (ADMIN, "pages/database/users?row=1", "Row 1 of users"),
+    (ADMIN, "pages/database/memberships?column=role&test=is&value=student", "memberships"),
+    (STUDENT, "pages/api", "API"),
 ]
 
 
@@ -151,3 +157,26 @@ def test_feedback_opens_in_a_tab_of_its_own_and_runs_no_script(visit: Visit) -> 
     assert opened.value.evaluate("origin") == "null"
     opened.value.close()
     assert visitor.problems == []
+
+
+def test_a_call_is_tried_with_the_rights_of_whoever_looks(visit: Visit) -> None:
+    visitor = visit(INSTRUCTOR)
+    visitor.open("pages/api")
+    call = visitor.page.locator("#call-listStudents")
+    call.locator("summary").click()
+    call.get_by_label("course_id").fill(COURSE)
+    call.get_by_role("button", name="Try it").click()
+    answer = visitor.page.get_by_label("The answer")
+    expect(answer).to_contain_text(f'"username": "{STUDENT}"')
+    expect(call.locator(".status")).to_have_text("200 OK")
+    visitor.inspect("tried")
+
+    visitor = visit(STUDENT)
+    visitor.open(f"pages/api?call=listStudents&course_id={COURSE}")
+    expect(visitor.page.get_by_label("The answer")).to_contain_text("Permission denied")
+    [problem] = visitor.problems
+    assert "403" in problem
+    visitor.problems.clear()
+    visitor.page.get_by_role("link", name="Open the answer").click()
+    expect(visitor.page.locator("body")).to_contain_text("permission_denied")
+    visitor.problems.clear()

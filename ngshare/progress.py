@@ -24,8 +24,10 @@ from sqlalchemy import (
     union_all,
 )
 
+from ngshare import listings
 from ngshare.assignments import get_assignment
 from ngshare.database.models import STUDENT, Feedback, Membership, Submission, User
+from ngshare.listings import ListedSubmission, Part
 from ngshare.permissions import Identity, require_instructor
 from ngshare.tables import Rows, View, load_rows
 
@@ -134,6 +136,17 @@ def list_students(
     access = require_instructor(connection, identity, course_id)
     assignment_pk = get_assignment(connection, access, assignment_id)
     return connection.execute(_table(access.course_pk, assignment_pk).order_by(User.name)).all()
+
+
+def latest_submissions(
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str
+) -> list[ListedSubmission]:
+    """Everybody's newest submission with its files, by user name, for instructors."""
+    access = require_instructor(connection, identity, course_id)
+    get_assignment(connection, access, assignment_id)
+    part = Part(course_id, assignment_id, latest=True, manifest=True)
+    found = listings.list_submissions(connection, identity, part)
+    return sorted(found, key=lambda submission: submission.student_id)
 
 
 def _table(course_pk: int, assignment_pk: int) -> Select:

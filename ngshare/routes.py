@@ -18,7 +18,15 @@ from ngshare.handlers import (
     rosters,
     submissions,
 )
-from ngshare.pages import home, old_database
+from ngshare.pages import (
+    assignment,
+    course,
+    downloads,
+    home,
+    old_database,
+    people,
+)
+from ngshare.pages import submissions as submission_pages
 
 ONE = "([^/]+)"
 TWO = f"{ONE}/{ONE}"
@@ -54,6 +62,17 @@ ROUTES: list[tuple[str, Any]] = [
 # And what people see.
 PAGES: list[tuple[str, Any]] = [
     ("", home.HomeHandler),
+    (f"pages/course/{ONE}", course.CourseHandler),
+    (f"pages/course/{ONE}/people/add", people.AddPersonHandler),
+    (f"pages/course/{ONE}/people/preview", people.RosterPreviewHandler),
+    (rf"pages/course/{ONE}/people/roster\.csv", people.RosterFileHandler),
+    (f"pages/course/{ONE}/person/{ONE}", people.PersonHandler),
+    (f"pages/assignment/{TWO}", assignment.AssignmentHandler),
+    (f"pages/assignment/{TWO}/versions", assignment.VersionsHandler),
+    (rf"pages/assignment/{TWO}/students\.csv", downloads.ProgressFileHandler),
+    (rf"pages/assignment/{TWO}/submissions\.zip", downloads.AllSubmissionsZipHandler),
+    (f"pages/assignment/{TWO}/student/{ONE}", submission_pages.StudentSubmissionsHandler),
+    (rf"pages/assignment/{TWO}/student/{ONE}/submission\.zip", downloads.SubmissionZipHandler),
     (r"(favicon\.ico)", browsers.StaticHandler),
     (r"(jupyterhub\.css|ngshare\.css|ngshare\.js)", browsers.StaticHandler),
 ]

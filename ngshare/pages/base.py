@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 from tornado.httputil import responses
 from tornado.web import HTTPError
 
-from ngshare import __version__
+from ngshare import __version__, wire
 from ngshare.errors import InvalidRequest, NgShareError, NotFound
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.directories import attachment
@@ -65,6 +65,12 @@ def static(context: Context, name: str) -> str:
 def iso(at: datetime) -> str:
     """For the attribute of a time element."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@_template_filter
+def wire_time(at: datetime) -> str:
+    """For the argument `timestamp`."""
+    return wire.format_timestamp(at)
 
 
 class PageHandler(BaseHandler):
@@ -191,9 +197,11 @@ class PageHandler(BaseHandler):
             self.check_xsrf_cookie()
         await self.act(*path)
 
-    async def act(self, *path: str) -> None:
-        """Do what a form asks for, and answer with `done`."""
+    async def _no_forms(self, *path: str) -> None:
         raise HTTPError(405)
+
+    # Does what a form asks for, and answers with `done`.
+    act: Callable[..., Awaitable[None]] = _no_forms
 
     @classmethod
     def allowed_verbs(cls) -> list[str]:

@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from ngshare import references
+from ngshare import audit, references
+from ngshare.audit import Change
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
 from ngshare.database.models import Assignment, Feedback, Release, Snapshot, Submission
@@ -171,6 +172,8 @@ def release_assignment(
         )
     )
     limits.check_course(connection, access.course_pk)
+    change = Change("release assignment", course_id, assignment_id, detail=f"version {version}")
+    audit.record(connection, identity, change)
     return Version(version, now, directory.digest)
 
 
@@ -195,9 +198,11 @@ def unrelease_assignment(
         if pk is None:
             raise NotFound("Assignment not found")
         erase(connection, [pk])
+        audit.record(connection, identity, Change("purge assignment", course_id, assignment_id))
         return
     pk = get_assignment(connection, access, assignment_id)
     connection.execute(update(Assignment).where(Assignment.pk == pk).values(released_at=None))
+    audit.record(connection, identity, Change("unrelease assignment", course_id, assignment_id))
 
 
 def restore_assignment(
@@ -218,6 +223,7 @@ def restore_assignment(
         .returning(Assignment.pk)
     )
     if restored is not None:
+        audit.record(connection, identity, Change("restore assignment", course_id, assignment_id))
         return
     if connection.scalar(select(Assignment.pk).where(*found)) is None:
         raise NotFound("Assignment not found")

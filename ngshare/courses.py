@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
-from ngshare import assignments
+from ngshare import assignments, audit
+from ngshare.audit import Change
 from ngshare.database.engine import insert
 from ngshare.database.models import INSTRUCTOR, Assignment, Course, Membership, Upload, User
 from ngshare.errors import Conflict, NotFound
@@ -78,6 +79,8 @@ def create_course(
         .values(active=False)
     )
     pks = ensure_users(connection, instructors)
+    teachers = f"instructors: {', '.join(pks)}" if pks else "no instructors"
+    audit.record(connection, identity, Change("create course", course_id, detail=teachers))
     if pks:
         row = insert(connection, Membership)
         connection.execute(
@@ -109,8 +112,10 @@ def delete_course(connection: Connection, identity: Identity, course_id: str, pu
         for table in (Upload, Membership):
             connection.execute(delete(table).where(table.course_pk == course_pk))
         connection.execute(delete(Course).where(Course.pk == course_pk))
+        audit.record(connection, identity, Change("purge course", course_id))
         return
     course_pk = enter_course(connection, identity, course_id).course_pk
     connection.execute(
         update(Course).where(Course.pk == course_pk).values(deleted_at=datetime.now(timezone.utc))
     )
+    audit.record(connection, identity, Change("delete course", course_id))

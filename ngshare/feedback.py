@@ -6,7 +6,8 @@ from datetime import datetime, timezone
 
 from sqlalchemy import Connection, select
 
-from ngshare import references
+from ngshare import audit, references
+from ngshare.audit import Change
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
 from ngshare.database.models import Feedback
@@ -74,6 +75,9 @@ def release_feedback(
         .on_conflict_do_update(index_elements=["submission_pk"], set_=row)
     )
     limits.check_course(connection, access.course_pk)
+    detail = f"on the submission of {timestamp}"
+    change = Change("release feedback", course_id, assignment_id, student_id, detail)
+    audit.record(connection, identity, change)
 
 
 def fetch_feedback(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, bindparam, select, update
 
-from ngshare import wire
+from ngshare import audit, wire
+from ngshare.audit import Change
 from ngshare.database.engine import insert
 from ngshare.database.models import INSTRUCTOR, STUDENT, Course, Membership, User
 from ngshare.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from ngshare.permissions import (
+    Access,
     Identity,
     enter_course,
     require_admin,
@@ -20,7 +22,7 @@ from ngshare.permissions import (
     require_member,
     require_self_or_instructor,
 )
-from ngshare.users import ensure_users
+from ngshare.users import ensure_users, in_batches
 
 NOT_AS_STUDENT = "Cannot add instructor as student"
 
@@ -71,9 +73,13 @@ def _get_person(connection: Connection, course_pk: int, role: str, user_name: st
     return Person(*row)
 
 
-def _store(connection: Connection, course_pk: int, role: str, people: Sequence[Person]) -> None:
+def _store(
+    connection: Connection, access: Access, course_id: str, role: str, people: Sequence[Person]
+) -> None:
     """Add or update members; the last of several rows for one person counts."""
     pks = ensure_users(connection, [person.username for person in people])
+    changes = _changes(connection, access.course_pk, course_id, role, people)
+    audit.record(connection, access.identity, *changes)
     row = insert(connection, Membership)
     columns = ("role", "first_name", "last_name", "email", "active")
     connection.execute(
@@ -83,7 +89,7 @@ def _store(connection: Connection, course_pk: int, role: str, people: Sequence[P
         ),
         [
             {
-                "course_pk": course_pk,
+                "course_pk": access.course_pk,
                 "user_pk": pks[person.username],
                 "role": role,
                 "first_name": person.first_name,
@@ -96,6 +102,35 @@ def _store(connection: Connection, course_pk: int, role: str, people: Sequence[P
     )
 
 
+_AS_THEY_ARE = (
+    select(User.name, Membership.first_name, Membership.last_name, Membership.email)
+    .join(Membership, Membership.user_pk == User.pk)
+    .where(
+        Membership.course_pk == bindparam("course_pk"),
+        Membership.role == bindparam("role"),
+        Membership.active,
+        User.name.in_(bindparam("names", expanding=True)),
+    )
+)
+
+
+def _changes(
+    connection: Connection, course_pk: int, course_id: str, role: str, people: Sequence[Person]
+) -> Iterator[Change]:
+    """What storing these people is about to change."""
+    wanted = {person.username: person for person in people}
+    where = {"course_pk": course_pk, "role": role}
+    found: dict[str, Person] = {}
+    for names in in_batches(list(wanted)):
+        for row in connection.execute(_AS_THEY_ARE, {**where, "names": names}):
+            found[row.name] = Person(*row)
+    for name, person in wanted.items():
+        if name not in found:
+            yield Change(f"add {role}", course_id, username=name)
+        elif person != found[name]:
+            yield Change(f"edit {role}", course_id, username=name)
+
+
 def lock(connection: Connection, course_pk: int) -> None:
     """Let no one else change the roster before this transaction ends."""
     connection.execute(
@@ -103,14 +138,19 @@ def lock(connection: Connection, course_pk: int) -> None:
     )
 
 
-def _remove(connection: Connection, course_pk: int, role: str, user_name: str) -> None:
-    lock(connection, course_pk)
-    _get_person(connection, course_pk, role, user_name)
+def _remove(
+    connection: Connection, access: Access, course_id: str, role: str, user_name: str
+) -> None:
+    lock(connection, access.course_pk)
+    _get_person(connection, access.course_pk, role, user_name)
     user_pk = select(User.pk).where(User.name == user_name).scalar_subquery()
     connection.execute(
         update(Membership)
-        .where(Membership.course_pk == course_pk, Membership.user_pk == user_pk)
+        .where(Membership.course_pk == access.course_pk, Membership.user_pk == user_pk)
         .values(active=False)
+    )
+    audit.record(
+        connection, access.identity, Change(f"remove {role}", course_id, username=user_name)
     )
 
 
@@ -163,7 +203,7 @@ def add_instructor(
     lock(connection, access.course_pk)
     if not replace:
         _require_new(connection, access.course_pk, INSTRUCTOR, person.username)
-    _store(connection, access.course_pk, INSTRUCTOR, [person])
+    _store(connection, access, course_id, INSTRUCTOR, [person])
 
 
 def remove_instructor(
@@ -177,7 +217,7 @@ def remove_instructor(
     """
     require_admin(identity)
     access = enter_course(connection, identity, course_id)
-    _remove(connection, access.course_pk, INSTRUCTOR, name)
+    _remove(connection, access, course_id, INSTRUCTOR, name)
 
 
 def list_students(connection: Connection, identity: Identity, course_id: str) -> list[Person]:
@@ -221,7 +261,7 @@ def add_student(
         raise Conflict(NOT_AS_STUDENT)
     if not replace:
         _require_new(connection, access.course_pk, STUDENT, person.username)
-    _store(connection, access.course_pk, STUDENT, [person])
+    _store(connection, access, course_id, STUDENT, [person])
 
 
 def add_students(
@@ -233,7 +273,7 @@ def add_students(
     refusals = find_refusals(connection, access.course_pk, people)
     accepted = [p.complete() for p, refused in zip(people, refusals, strict=True) if not refused]
     if accepted:
-        _store(connection, access.course_pk, STUDENT, accepted)
+        _store(connection, access, course_id, STUDENT, accepted)
     return refusals
 
 
@@ -262,4 +302,4 @@ def remove_student(connection: Connection, identity: Identity, course_id: str, n
         NotFound: no such course, or no such student in it.
     """
     access = require_instructor(connection, identity, course_id)
-    _remove(connection, access.course_pk, STUDENT, name)
+    _remove(connection, access, course_id, STUDENT, name)

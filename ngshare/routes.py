@@ -20,13 +20,14 @@ from ngshare.handlers import (
 )
 from ngshare.pages import (
     assignment,
+    assignment_files,
     course,
     downloads,
     home,
     old_database,
     people,
+    student,
 )
-from ngshare.pages import submissions as submission_pages
 
 ONE = "([^/]+)"
 TWO = f"{ONE}/{ONE}"
@@ -69,10 +70,15 @@ PAGES: list[tuple[str, Any]] = [
     (f"pages/course/{ONE}/person/{ONE}", people.PersonHandler),
     (f"pages/assignment/{TWO}", assignment.AssignmentHandler),
     (f"pages/assignment/{TWO}/versions", assignment.VersionsHandler),
-    (rf"pages/assignment/{TWO}/students\.csv", downloads.ProgressFileHandler),
-    (rf"pages/assignment/{TWO}/submissions\.zip", downloads.AllSubmissionsZipHandler),
-    (f"pages/assignment/{TWO}/student/{ONE}", submission_pages.StudentSubmissionsHandler),
-    (rf"pages/assignment/{TWO}/student/{ONE}/submission\.zip", downloads.SubmissionZipHandler),
+    (rf"pages/assignment/{TWO}/students\.csv", assignment_files.ProgressFileHandler),
+    (rf"pages/assignment/{TWO}/submissions\.zip", assignment_files.AllSubmissionsZipHandler),
+    (f"pages/assignment/{TWO}/download", downloads.AssignmentZipHandler),
+    (f"pages/submit/{TWO}", student.SubmitHandler),
+    (f"pages/submission/{THREE}", student.SubmissionsHandler),
+    (f"pages/submission/{THREE}/download", downloads.SubmissionZipHandler),
+    (f"pages/feedback/{THREE}", student.FeedbackHandler),
+    (f"pages/feedback/{THREE}/download", downloads.FeedbackZipHandler),
+    (f"pages/feedback/{THREE}/view", downloads.FeedbackFileHandler),
     (r"(favicon\.ico)", browsers.StaticHandler),
     (r"(jupyterhub\.css|ngshare\.css|ngshare\.js)", browsers.StaticHandler),
 ]

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, func, or_, select
 
-from ngshare import references, wire
+from ngshare import audit, references, wire
 from ngshare.assignments import get_assignment
+from ngshare.audit import Change
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
 from ngshare.database.models import Membership, Snapshot, Submission, User
@@ -139,6 +140,8 @@ def submit(
     row = {**whose, "at": at, "snapshot_pk": snapshot_pk, "idempotency_key": key}
     pk = connection.scalars(insert(connection, Submission).returning(Submission.pk), row).one()
     limits.check_course(connection, access.course_pk)
+    change = Change("submit", course_id, assignment_id, detail=wire.format_timestamp(at))
+    audit.record(connection, identity, change)
     return Receipt(pk, at, directory.digest, is_duplicate=last_snapshot_pk == snapshot_pk)
 
 

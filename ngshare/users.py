@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -14,12 +14,17 @@ NAMES_A_STATEMENT = 500
 _BY_NAMES = select(User.name, User.pk).where(User.name.in_(bindparam("names", expanding=True)))
 
 
+def in_batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many at a time as a statement takes."""
+    for start in range(0, len(names), NAMES_A_STATEMENT):
+        yield names[start : start + NAMES_A_STATEMENT]
+
+
 def ensure_users(connection: Connection, names: Collection[str]) -> dict[str, int]:
     """Primary keys by name, in the order given; users unknown so far get a row."""
     wanted = list(dict.fromkeys(names))
     known: dict[str, int] = {}
-    for start in range(0, len(wanted), NAMES_A_STATEMENT):
-        batch = wanted[start : start + NAMES_A_STATEMENT]
+    for batch in in_batches(wanted):
         found = connection.execute(_BY_NAMES, {"names": batch})
         known.update((name, pk) for name, pk in found)
         # In one order everywhere, so that two transactions don't deadlock.

@@ -24,8 +24,8 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments courses dump feedback limits listings overviews progress references roster_plans"
-    " rosters sample submissions tables users"
+    "assignments audit courses dump feedback limits listings overviews own_courses progress"
+    " references roster_plans rosters sample submissions tables users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -43,21 +43,24 @@ MAY_IMPORT = {
         f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool"
     ),
     "pages": (
-        f"handlers.base handlers.archives handlers.directories {DOMAIN} {BELOW_DOMAIN} roster_files"
+        f"handlers.base handlers.archives handlers.directories handlers.submissions {DOMAIN}"
+        f" {BELOW_DOMAIN} roster_files"
     ),
-    "assignments": f"limits references {BELOW_DOMAIN}",
-    "courses": f"assignments users {BELOW_DOMAIN}",
+    "assignments": f"audit limits references {BELOW_DOMAIN}",
+    "audit": f"tables {BELOW_DOMAIN}",
+    "courses": f"assignments audit users {BELOW_DOMAIN}",
     "dump": BELOW_DOMAIN,
-    "feedback": f"limits references submissions {BELOW_DOMAIN}",
+    "feedback": f"audit limits references submissions {BELOW_DOMAIN}",
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
     "overviews": f"tables {BELOW_DOMAIN}",
+    "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
     "progress": f"assignments listings tables {BELOW_DOMAIN}",
     "references": f"limits {BELOW_DOMAIN}",
     "roster_plans": f"rosters {BELOW_DOMAIN}",
-    "rosters": f"users {BELOW_DOMAIN}",
+    "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
-    "submissions": f"assignments limits references users {BELOW_DOMAIN}",
+    "submissions": f"assignments audit limits references users {BELOW_DOMAIN}",
     "tables": "",
     "users": BELOW_DOMAIN,
     "permissions": "database.models errors",

@@ -236,3 +236,19 @@ class Upload(Base):
     by: Mapped[str] = mapped_column(Text)
     snapshot_pk: Mapped[int] = mapped_column(Key, ForeignKey("snapshots.pk"))
     at: Mapped[datetime]
+
+
+class AuditEntry(Base):
+    """Who changed what, and when, in words: it refers to no row, and outlives them all."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index(None, "course_id"), Index(None, "at"))
+
+    pk: Mapped[int] = mapped_column(Key, primary_key=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    course_id: Mapped[str | None] = mapped_column(Name)
+    assignment_id: Mapped[str | None] = mapped_column(Name)
+    username: Mapped[str | None] = mapped_column(Name)
+    detail: Mapped[str | None] = mapped_column(Text)

@@ -1,100 +1,94 @@
-"""Submissions as zip archives and as a table."""
+"""What pages give away: directories as zip archives, and feedback to look at."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
-from typing import Any
-from urllib.parse import quote
+from pathlib import PurePosixPath
 
-from ngshare import progress, roster_files, submissions, wire
+from ngshare import assignments, feedback, submissions
 from ngshare.database.snapshots import StoredFile
 from ngshare.errors import NotFound
 from ngshare.handlers.archives import ZIP
-from ngshare.handlers.directories import require_complete, send_archive
+from ngshare.handlers.directories import attachment, require_complete, send_archive, send_file
 from ngshare.pages.base import PageHandler
 
-CSV = "text/csv; charset=UTF-8"
-CSV_COLUMNS = (
-    "student_id",
-    "first_name",
-    "last_name",
-    "email",
-    "role",
-    "versions",
-    "first_submission",
-    "last_submission",
-    "feedback_released",
-    "feedback_on_last",
+# Others wrote it, and the Hub's cookies live on this host: it runs no script, sends no form, asks
+# no host for anything, and is of no origin.
+SANDBOX = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
+    "frame-ancestors 'none'"
 )
-NOT_IN_FOLDERS = re.compile(r'[%/\\:<>"|?*]')
+# What browsers may show of it, by the ending; all else is saved.
+SHOWN = {
+    ".html": "text/html; charset=UTF-8",
+    ".htm": "text/html; charset=UTF-8",
+    ".txt": "text/plain; charset=UTF-8",
+    ".md": "text/plain; charset=UTF-8",
+    ".csv": "text/plain; charset=UTF-8",
+    ".py": "text/plain; charset=UTF-8",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+}
 
 
 async def send_zip(
-    handler: PageHandler, files: Sequence[StoredFile], at: datetime, name: str
+    handler: PageHandler, files: Sequence[StoredFile], at: datetime, *names: str
 ) -> None:
-    """Answer with files as a zip archive; see send_archive."""
+    """Answer with a zip archive, to be saved under these names, joined.
+
+    Raises:
+        ContentLost, DamagedContent, NotFound: a content is not to be had.
+    """
     require_complete(files)
     try:
-        await send_archive(handler, files, ZIP, at, name)
+        await send_archive(handler, files, ZIP, at, "-".join(names))
     except KeyError:
         raise NotFound("These files were purged just now") from None
 
 
+class AssignmentZipHandler(PageHandler):
+    async def get(self, course_id: str, assignment_id: str) -> None:
+        where = (self.identity, course_id, assignment_id)
+        released = await self.read(assignments.fetch_assignment, *where)
+        await send_zip(self, released.files, released.at, assignment_id)
+
+
 class SubmissionZipHandler(PageHandler):
-    """One submission; for its author, too."""
-
     async def get(self, course_id: str, assignment_id: str, student_id: str) -> None:
-        found = await self.read(
-            submissions.fetch_submission,
-            self.identity,
-            course_id,
-            assignment_id,
-            student_id,
-            self.argument("timestamp") or "",
-        )
-        await send_zip(self, found.files, found.at, f"{assignment_id}-{student_id}")
+        where = (self.identity, course_id, assignment_id, student_id)
+        timestamp = self.argument("timestamp") or ""
+        found = await self.read(submissions.fetch_submission, *where, timestamp)
+        await send_zip(self, found.files, found.at, assignment_id, student_id, _name(found.at))
 
 
-class AllSubmissionsZipHandler(PageHandler):
-    """Everybody's latest submission, each in a folder of its student's name."""
-
-    async def get(self, course_id: str, assignment_id: str) -> None:
-        found = await self.read_long(
-            progress.latest_submissions, self.identity, course_id, assignment_id
-        )
-        if not found:
-            raise NotFound("Nobody has submitted anything yet")
-        files = [
-            replace(file, path=f"{_folder(submission.student_id)}/{file.path}")
-            for submission in found
-            for file in submission.files or []
-        ]
-        at = max(submission.at for submission in found)
-        await send_zip(self, files, at, f"{course_id}-{assignment_id}")
+class FeedbackZipHandler(PageHandler):
+    async def get(self, course_id: str, assignment_id: str, student_id: str) -> None:
+        where = (self.identity, course_id, assignment_id, student_id)
+        found = await self.read(feedback.fetch_feedback, *where, self.argument("timestamp"))
+        names = (assignment_id, student_id, _name(found.at), "feedback")
+        await send_zip(self, found.files, found.at, *names)
 
 
-def _folder(student_id: str) -> str:
-    """The name as that of a folder, on every kind of machine; different ones stay different."""
-    return NOT_IN_FOLDERS.sub(lambda match: quote(match[0], safe=""), student_id)
+class FeedbackFileHandler(PageHandler):
+    async def get(self, course_id: str, assignment_id: str, student_id: str) -> None:
+        where = (self.identity, course_id, assignment_id, student_id)
+        found = await self.read(feedback.fetch_feedback, *where, self.argument("timestamp"))
+        path = (self.raw_argument("path") or b"").decode(errors="replace")
+        file = next((file for file in found.files if file.path == path), None)
+        if file is None:
+            raise NotFound("File not found")
+        name = PurePosixPath(path)
+        media_type = SHOWN.get(name.suffix.lower())
+        self.set_header("Content-Security-Policy", SANDBOX)
+        self.set_header("Content-Type", media_type or "application/octet-stream")
+        if media_type is None:
+            self.set_header("Content-Disposition", attachment(name.name))
+        await send_file(self, file)
 
 
-class ProgressFileHandler(PageHandler):
-    async def get(self, course_id: str, assignment_id: str) -> None:
-        rows = await self.read_long(progress.list_students, self.identity, course_id, assignment_id)
-        content = await self.compute(_write_csv, rows)
-        self.answer_file(content, CSV, f"{course_id}-{assignment_id}.csv")
-
-
-def _write_csv(rows: Sequence[Any]) -> bytes:
-    def cells(row: Any) -> list[object]:
-        times = (row.first_at, row.last_at, row.feedback_at)
-        return [
-            *(row.name, row.first_name, row.last_name, row.email, row.role, row.versions or 0),
-            *(at and wire.format_timestamp(at) for at in times),
-            "yes" if row.last_at and row.feedback_for == row.last_at else "no",
-        ]
-
-    return roster_files.write_csv(CSV_COLUMNS, map(cells, rows))
+def _name(at: datetime) -> str:
+    """A time as a part of a file's name."""
+    return at.strftime("%Y%m%dT%H%M%SZ")

@@ -150,11 +150,11 @@ class PageHandler(BaseHandler):
         return value.decode()
 
     def _caller(self) -> Any:
-        if self._identity is None and self.stand_alone:
-            if self.argument("user"):
-                self.set_cookie(ACTING_AS, self.identity.name, path=self.settings["prefix"])
-            return self.identity
-        return self._identity
+        if not self.stand_alone:
+            return self._identity
+        if self.argument("user"):
+            self.set_cookie(ACTING_AS, self.identity.name, path=self.settings["prefix"])
+        return self.identity
 
     def _hub_home(self) -> str | None:
         if self.stand_alone:

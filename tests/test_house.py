@@ -13,7 +13,7 @@ import pytest
 
 import ngshare
 from ngshare.handlers.base import BaseHandler
-from ngshare.handlers.browsers import LoginCallbackHandler
+from ngshare.handlers.browsers import LoginCallbackHandler, StaticHandler
 from ngshare.handlers.health import HealthHandler, ReadyHandler
 from ngshare.handlers.metrics import MetricsHandler
 from ngshare.pages.base import NotFoundHandler
@@ -202,13 +202,15 @@ def test_a_resource_has_at_most_one_kind_between_itself_and_the_base() -> None:
         assert len(kinds) <= 3, handler
 
 
-def test_the_probes_the_metrics_the_logins_end_and_unknown_urls_are_all_that_is_public() -> None:
+def test_probes_metrics_the_logins_end_looks_and_unknown_urls_are_all_that_is_public() -> None:
     public = [(url, handler) for url, handler, _ in make_routes("/p/") if handler.public]
     assert public == [
         ("/p/oauth_callback", LoginCallbackHandler),
         ("/p/healthz", HealthHandler),
         ("/p/readyz", ReadyHandler),
         ("/p/metrics", MetricsHandler),  # which asks by itself who may read
+        ("/p/(favicon\\.ico)", StaticHandler),
+        ("/p/(jupyterhub\\.css|ngshare\\.css|ngshare\\.js)", StaticHandler),
         ("/healthz", HealthHandler),
         ("/readyz", ReadyHandler),
     ]

@@ -52,8 +52,8 @@ SERVICES = {"s-ins", "s-adm", "a-svc"}
 TABLE = """
                               anon bad  out  stu ex-stu ins ex-ins o-stu o-ins admin s-ins s-adm a-svc
 GET                           401  401  200  200  200  200  200    200   200   200   200   200   200
-GET favicon.ico               401  401  200  200  200  200  200    200   200   200   200   200   200
-GET ngshare.css               401  401  200  200  200  200  200    200   200   200   200   200   200
+GET favicon.ico               200  200  200  200  200  200  200    200   200   200   200   200   200
+GET ngshare.css               200  200  200  200  200  200  200    200   200   200   200   200   200
 GET healthz                   200  200  200  200  200  200  200    200   200   200   200   200   200
 GET readyz                    200  200  200  200  200  200  200    200   200   200   200   200   200
 GET metrics                   200  200  200  200  200  200  200    200   200   200   200   200   200

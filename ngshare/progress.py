@@ -119,8 +119,8 @@ def load_progress(
     show = view.filters["show"]
     emails = None
     if show == MISSING:
-        known = select(table.c.email).where(is_missing, table.c.email != "").order_by(table.c.email)
-        emails = list(connection.scalars(known))
+        known = select(table.c.email).where(is_missing, table.c.email != "")
+        emails = sorted(connection.scalars(known))
     return Progress(
         _load_students(connection, table, view, *conditions[show]),
         totals,

@@ -22,8 +22,7 @@ A_YEAR = "private, max-age=31536000, immutable"
 def read_static_files() -> dict[str, bytes]:
     """The files by name."""
     return {
-        name: IMPORTS.sub(b"", path.read_bytes())
-        for name, (path, _) in StaticHandler.FILES.items()
+        name: IMPORTS.sub(b"", path.read_bytes()) for name, (path, _) in StaticHandler.FILES.items()
     }
 
 

@@ -120,6 +120,8 @@ class RosterPreviewHandler(PageHandler):
         digest = self.argument("plan")
         try:
             name, content = self._file()
+            # As browsers will send it from the preview's form.
+            content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             roster = await self.compute(roster_files.parse_csv, content, name)
         except (InvalidRequest, LocalFileError) as error:
             self.set_status(400)

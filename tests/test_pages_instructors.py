@@ -16,7 +16,7 @@ import requests
 from sqlalchemy import Connection, select, update
 
 from ngshare.database.engine import Database
-from ngshare.database.models import Submission
+from ngshare.database.models import AuditEntry, Submission
 from ngshare.permissions import Identity
 from ngshare.progress import load_progress
 from ngshare.tables import View
@@ -316,7 +316,7 @@ def test_the_downloaded_roster_is_one_to_upload_and_holds_no_formula(kevin: Call
 
 
 def test_an_assignment_is_un_released_and_restored_after_the_page_said_what_happens(
-    course: Api, kevin: Caller
+    course: Api, kevin: Caller, database: Database
 ) -> None:
     lawrence = course.user("lawrence")
     lawrence.submit("course1", "challenge", {"a": b"1"})
@@ -333,6 +333,8 @@ def test_an_assignment_is_un_released_and_restored_after_the_page_said_what_happ
     answer = lawrence.ok("GET", "assignment/course1/challenge")
     assert answer["version"] == 1
     assert len(kevin.ok("GET", "submissions/course1/challenge")["submissions"]) == 1
+    noted = database.read(lambda connection: connection.scalars(select(AuditEntry.action)).all())
+    assert noted[-2:] == ["unrelease assignment", "restore assignment"]
     response = kevin.send("POST", f"{CHALLENGE}/versions", action="restore")
     assert (response.status_code, response.json()["message"]) == (
         409,
@@ -385,6 +387,7 @@ def test_the_filters_show_what_they_say(work: Api, kevin: Caller) -> None:
     assert shown("show=without-feedback") == ["felix"]
     assert shown("show=submitted&search=LAW") == ["lawrence"]
     assert shown("show=missing&search=law") == []
+    assert "1 to 1 of 1" in plain(page(kevin, f"{CHALLENGE}?show=submitted&search=LAW"))
     assert "show can be missing, submitted" in page(kevin, f"{CHALLENGE}?show=x", 400)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, Select, distinct, func, select
 
 from ngshare.database.models import (
+    REMOVED,
     Assignment,
     Feedback,
     Membership,
@@ -115,7 +116,7 @@ def _overviews(
             func.count(Feedback.submission_pk).label("feedback"),
         )
         .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
-        .where(Submission.assignment_pk.in_(wanted))
+        .where(Submission.assignment_pk.in_(wanted), Submission.pk.not_in(REMOVED))
         .group_by(Submission.assignment_pk)
         .subquery()
     )

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from ngshare import listings
 from ngshare.assignments import get_assignment
-from ngshare.database.models import STUDENT, Feedback, Membership, Submission, User
+from ngshare.database.models import REMOVED, STUDENT, Feedback, Membership, Submission, User
 from ngshare.listings import ListedSubmission, Part
 from ngshare.permissions import Identity, require_instructor
 from ngshare.tables import Rows, View, load_rows
@@ -167,7 +167,7 @@ def _table(course_pk: int, assignment_pk: int) -> Select:
             func.max(case((has_feedback, Submission.at))).label("feedback_for"),
         )
         .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
-        .where(Submission.assignment_pk == assignment_pk)
+        .where(Submission.assignment_pk == assignment_pk, Submission.pk.not_in(REMOVED))
         .group_by(Submission.user_pk)
     )
     nothing = [null().label(column.name) for column in work.selected_columns[1:]]
@@ -242,7 +242,9 @@ def _load_timeline(connection: Connection, assignment_pk: int, totals: Totals) -
     start = MONDAY + timedelta(seconds=passed // step * step)
     second = cast(extract("epoch", Submission.at), BigInteger)
     bar = (second - int(start.timestamp())) // step
-    query = select(bar, func.count()).where(Submission.assignment_pk == assignment_pk).group_by(bar)
+    query = select(bar, func.count())
+        .where(Submission.assignment_pk == assignment_pk, Submission.pk.not_in(REMOVED))
+        .group_by(bar)
     counts = [0] * (int((totals.last_at - start).total_seconds() // step) + 1)
     for number, count in connection.execute(query):
         # PostgreSQL rounds to the next second, which may be in the next of these times.

@@ -25,7 +25,7 @@ REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
     "assignments audit courses dump feedback limits listings overviews own_courses progress"
-    " references roster_plans rosters sample submissions tables users"
+    " references removals roster_plans rosters sample submissions tables users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -43,7 +43,7 @@ MAY_IMPORT = {
         f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool"
     ),
     "pages": (
-        f"handlers.base handlers.archives handlers.directories handlers.submissions {DOMAIN}"
+        f"handlers.archives handlers.base handlers.directories handlers.submissions {DOMAIN}"
         f" {BELOW_DOMAIN} roster_files"
     ),
     "assignments": f"audit limits references {BELOW_DOMAIN}",
@@ -57,6 +57,7 @@ MAY_IMPORT = {
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
     "progress": f"assignments listings tables {BELOW_DOMAIN}",
     "references": f"limits {BELOW_DOMAIN}",
+    "removals": f"audit submissions {BELOW_DOMAIN}",
     "roster_plans": f"rosters {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",

@@ -223,7 +223,7 @@ def test_a_roster_is_previewed_and_nothing_changes_before_it_is_confirmed(
     assert read_tables(database) == before
     said = plain(text)
     assert "2 added 1 changed 1 as before 4 refused" in said
-    assert "Add 2 and change 1 students" in said
+    assert "Add 2 students and change 1 student" in said
     assert "eric : last name from Student to New" in said
     for refusal in (
         "Line 6: kevin: Cannot add instructor as student",
@@ -233,7 +233,7 @@ def test_a_roster_is_previewed_and_nothing_changes_before_it_is_confirmed(
     ):
         assert refusal in said
     assert post(kevin, f"{PEOPLE}/preview", **confirmation(text)) == (
-        "Added 2 and changed 1 students of course1."
+        "Added 2 students and changed 1 student of course1."
     )
     assert usernames(kevin) == ["lawrence", "eric", "mia", SCRIPT]
     assert kevin.ok("GET", "student/course1/mia")["last_name"] == "Müller Meier"
@@ -389,6 +389,24 @@ def test_the_filters_show_what_they_say(work: Api, kevin: Caller) -> None:
     assert shown("show=missing&search=law") == []
     assert "1 to 1 of 1" in plain(page(kevin, f"{CHALLENGE}?show=submitted&search=LAW"))
     assert "show can be missing, submitted" in page(kevin, f"{CHALLENGE}?show=x", 400)
+
+
+def test_a_submission_that_was_removed_counts_nowhere(work: Api, kevin: Caller) -> None:
+    for name in ("lawrence", "felix"):
+        path = f"submission/course1/challenge/{name}"
+        kevin.ok("DELETE", path, timestamp=kevin.ok("GET", path)["timestamp"])
+    text = page(kevin, f"{CHALLENGE}?sort=name")
+    eric, lawrence = table(text, "Students")
+    assert lawrence[3] == "1 submission of lawrence"
+    assert lawrence[4].endswith("UTC")
+    assert "1 of 2 students has submitted, 1 time in all; 1 has feedback" in plain(text)
+    assert "1 submissions from" not in text
+    assert table(page(kevin, COURSE), "Assignments")[0][2:5] == ["1", "1", "1"]
+    response = kevin.call("GET", f"{CHALLENGE}/submissions.zip")
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            "lawrence/a.txt": b"first"
+        }
 
 
 def test_sorting_and_searching_keep_the_filter(work: Api, kevin: Caller) -> None:

@@ -182,5 +182,11 @@ def _describe(plan: Plan, course_id: str) -> str:
     """What was done."""
     if not plan.added and not plan.changed:
         return f"Nothing was to be changed in {course_id}."
-    added, changed = f"{len(plan.added):,}", f"{len(plan.changed):,}"
-    return f"Added {added} and changed {changed} students of {course_id}."
+    counts = (("added", len(plan.added)), ("changed", len(plan.changed)))
+    done = [f"{verb} {_students(count)}" for verb, count in counts if count]
+    text = " and ".join(done)
+    return f"{text[0].upper()}{text[1:]} of {course_id}."
+
+
+def _students(count: int) -> str:
+    return f"{count:,} student{'' if count == 1 else 's'}"

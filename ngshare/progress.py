@@ -242,9 +242,11 @@ def _load_timeline(connection: Connection, assignment_pk: int, totals: Totals) -
     start = MONDAY + timedelta(seconds=passed // step * step)
     second = cast(extract("epoch", Submission.at), BigInteger)
     bar = (second - int(start.timestamp())) // step
-    query = select(bar, func.count())
+    query = (
+        select(bar, func.count())
         .where(Submission.assignment_pk == assignment_pk, Submission.pk.not_in(REMOVED))
         .group_by(bar)
+    )
     counts = [0] * (int((totals.last_at - start).total_seconds() // step) + 1)
     for number, count in connection.execute(query):
         # PostgreSQL rounds to the next second, which may be in the next of these times.

@@ -396,11 +396,11 @@ def test_a_submission_that_was_removed_counts_nowhere(work: Api, kevin: Caller) 
         path = f"submission/course1/challenge/{name}"
         kevin.ok("DELETE", path, timestamp=kevin.ok("GET", path)["timestamp"])
     text = page(kevin, f"{CHALLENGE}?sort=name")
-    eric, lawrence = table(text, "Students")
+    _, lawrence = table(text, "Students")
     assert lawrence[3] == "1 submission of lawrence"
     assert lawrence[4].endswith("UTC")
     assert "1 of 2 students has submitted, 1 time in all; 1 has feedback" in plain(text)
-    assert "1 submissions from" not in text
+    assert re.search("<desc.*?>1 submission from", text)
     assert table(page(kevin, COURSE), "Assignments")[0][2:5] == ["1", "1", "1"]
     response = kevin.call("GET", f"{CHALLENGE}/submissions.zip")
     with zipfile.ZipFile(io.BytesIO(response.content)) as archive:

@@ -205,6 +205,31 @@ def unrelease_assignment(
     audit.record(connection, identity, Change("unrelease assignment", course_id, assignment_id))
 
 
+def restore_assignment(
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str
+) -> None:
+    """Bring an un-released assignment back as it was, with its work, for instructors.
+
+    Raises:
+        NotFound: no such course, or no such assignment.
+        Conflict: it is released.
+    """
+    access = require_instructor(connection, identity, course_id)
+    found = Assignment.course_pk == access.course_pk, Assignment.name == assignment_id
+    restored = connection.scalar(
+        update(Assignment)
+        .where(*found, Assignment.released_at.is_(None))
+        .values(released_at=datetime.now(timezone.utc))
+        .returning(Assignment.pk)
+    )
+    if restored is not None:
+        audit.record(connection, identity, Change("restore assignment", course_id, assignment_id))
+        return
+    if connection.scalar(select(Assignment.pk).where(*found)) is None:
+        raise NotFound("Assignment not found")
+    raise Conflict("Assignment is released already")
+
+
 def erase(connection: Connection, assignment_pks: Collection[int]) -> None:
     """Remove assignments with their releases, submissions and feedback, and unused bytes."""
     erased = Assignment.pk.in_(assignment_pks)

@@ -26,7 +26,7 @@ from ngshare.errors import (
     ServerUnreachable,
     Unauthenticated,
 )
-from ngshare.roster_files import COLUMNS, Person, read_csv
+from ngshare.roster_files import COLUMNS, Person, read_csv, warning_of_capitals
 from ngshare.workplace import LocalGradebook, connect
 
 Command = Callable[[NgShareClient, argparse.Namespace], int]
@@ -148,12 +148,8 @@ def complain(message: str) -> None:
 
 
 def warn_of_capitals(names: Sequence[str]) -> None:
-    """JupyterHub makes the names of those who log in lower-case, unless it is told otherwise."""
-    if capital := [name for name in names if name != name.lower()]:
-        complain(
-            f"Warning: JupyterHub usually has names in lower case, unlike {', '.join(capital)}: "
-            "who can't get at the course should be added by that name"
-        )
+    if warning := warning_of_capitals(names):
+        complain(f"Warning: {warning}")
 
 
 def person_of(

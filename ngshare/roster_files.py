@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 from ngshare.errors import LocalFileError
 
 COLUMNS = ("student_id", "first_name", "last_name", "email")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what begins so is run by spreadsheets
+TEXT_MARK = "'"  # before it, they take it for text
 
 
 @dataclass(frozen=True)
@@ -24,39 +26,66 @@ class Person:
     email: str
 
 
+@dataclass(frozen=True)
+class Roster:
+    """What a file says: the people, and what is wrong with the other lines; both by line."""
+
+    people: dict[int, Person]
+    problems: dict[int, str]
+
+
 def read_csv(path: str) -> tuple[list[Person], list[str]]:
     """The students in a CSV file, and what is wrong with the other lines.
 
+    Raises:
+        LocalFileError: see parse_csv; or the file can't be read.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise LocalFileError(f"{path} can't be read: {error.strerror}") from None
+    roster = parse_csv(content, path)
+    problems = [f"{path}, line {line}: {text}" for line, text in roster.problems.items()]
+    return list(roster.people.values()), problems
+
+
+def parse_csv(content: bytes, name: str) -> Roster:
+    """The students in a CSV file.
+
     The first line names the columns, in any order; COLUMNS are needed.
+
+    Args:
+        name: of the file, for messages.
 
     Raises:
         LocalFileError: nothing of the file can be used.
     """
-    people: dict[str, Person] = {}
-    problems = []
-    for line, row in read_rows(path):
-        texts = [(row[column] or "").strip() for column in COLUMNS]
+    roster = Roster({}, {})
+    known = set()
+    for line, row in read_rows(content, name):
+        texts = [_from_cell(row[column] or "") for column in COLUMNS]
         student_id = texts[0]
         if None in row.values() or any(row.get(None, [])):
-            problems.append(f"{path}, line {line}: it has not as many columns as the first line")
+            roster.problems[line] = "it has not as many columns as the first line"
         elif not student_id:
-            problems.append(f"{path}, line {line}: there is no student_id")
-        elif student_id in people:
-            problems.append(f"{path}, line {line}: {student_id} is there already")
+            roster.problems[line] = "there is no student_id"
+        elif student_id in known:
+            roster.problems[line] = f"{student_id} is there already"
         else:
-            people[student_id] = Person(*texts)
-    return list(people.values()), problems
+            known.add(student_id)
+            roster.people[line] = Person(*texts)
+    return roster
 
 
-def read_rows(path: str) -> Iterator[tuple[int, dict[Any, Any]]]:
+def read_rows(content: bytes, name: str) -> Iterator[tuple[int, dict[Any, Any]]]:
     """The lines after the first one, with their numbers; empty ones are left out."""
-    reader = csv.DictReader(StringIO(read_text(path), newline=""), strict=True)
+    reader = csv.DictReader(StringIO(read_text(content, name), newline=""), strict=True)
     line = 0  # up to which all is well
     try:
-        names = [name.strip() for name in reader.fieldnames or []]
+        names = [column.strip() for column in reader.fieldnames or []]
         if missing := [column for column in COLUMNS if column not in names]:
             raise LocalFileError(
-                f"{path}, line 1: there is no column {', '.join(missing)}; the first line should "
+                f"{name}, line 1: there is no column {', '.join(missing)}; the first line should "
                 f"be {','.join(COLUMNS)}"
             )
         reader.fieldnames = names
@@ -66,16 +95,42 @@ def read_rows(path: str) -> Iterator[tuple[int, dict[Any, Any]]]:
             if any(row.values()):
                 yield line, row
     except csv.Error as error:
-        raise LocalFileError(f"{path}, line {line + 1}: {error}") from None
+        raise LocalFileError(f"{name}, line {line + 1}: {error}") from None
 
 
-def read_text(path: str) -> str:
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise LocalFileError(f"{path} can't be read: {error.strerror}") from None
+def read_text(content: bytes, name: str) -> str:
     try:
         return content.decode("utf-8-sig")  # spreadsheets begin a file with a mark
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise LocalFileError(f"{path}, line {line}: the file is not in UTF-8") from None
+        raise LocalFileError(f"{name}, line {line}: the file is not in UTF-8") from None
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """A CSV file for spreadsheets, in which nothing is a formula. parse_csv reads it back."""
+    text = StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["" if value is None else _as_cell(str(value)) for value in row])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _as_cell(text: str) -> str:
+    return TEXT_MARK + text if text.startswith(FORMULA) else text
+
+
+def _from_cell(text: str) -> str:
+    text = text.strip()
+    return text[1:] if text.startswith(TEXT_MARK) and text[1:].startswith(FORMULA) else text
+
+
+def warning_of_capitals(names: Iterable[str]) -> str | None:
+    """JupyterHub makes the names of those who log in lower-case, unless it is told otherwise."""
+    capital = [name for name in names if name != name.lower()]
+    if not capital:
+        return None
+    return (
+        f"JupyterHub usually has names in lower case, unlike {', '.join(capital)}: "
+        "who can't get at the course should be added by that name"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, bindparam, select, update
@@ -130,7 +131,7 @@ def _changes(
             yield Change(f"edit {role}", course_id, username=name)
 
 
-def _lock(connection: Connection, course_pk: int) -> None:
+def lock(connection: Connection, course_pk: int) -> None:
     """Let no one else change the roster before this transaction ends."""
     connection.execute(
         select(Course.pk).where(Course.pk == course_pk).with_for_update(key_share=True)
@@ -140,7 +141,7 @@ def _lock(connection: Connection, course_pk: int) -> None:
 def _remove(
     connection: Connection, access: Access, course_id: str, role: str, user_name: str
 ) -> None:
-    _lock(connection, access.course_pk)
+    lock(connection, access.course_pk)
     _get_person(connection, access.course_pk, role, user_name)
     user_pk = select(User.pk).where(User.name == user_name).scalar_subquery()
     connection.execute(
@@ -169,22 +170,39 @@ def get_instructor(connection: Connection, identity: Identity, course_id: str, n
     return _get_person(connection, access.course_pk, INSTRUCTOR, name)
 
 
+def _require_new(connection: Connection, course_pk: int, role: str, user_name: str) -> None:
+    with suppress(NotFound):
+        _get_person(connection, course_pk, role, user_name)
+        a_role = "an instructor" if role == INSTRUCTOR else "a student"
+        raise Conflict(f"{user_name} is {a_role} of this course already")
+
+
 def add_instructor(
-    connection: Connection, identity: Identity, course_id: str, person: Person
+    connection: Connection,
+    identity: Identity,
+    course_id: str,
+    person: Person,
+    replace: bool = True,
 ) -> None:
     """Appoint or update an instructor: admins anybody, instructors themselves.
 
     A student of the course becomes an instructor.
 
+    Args:
+        replace: whether the person may be an instructor already.
+
     Raises:
         PermissionDenied: the caller is neither.
         InvalidRequest: a text is missing.
+        Conflict: the person is an instructor already, and not to be replaced.
     """
     access = require_instructor(connection, identity, course_id)
     if not identity.is_admin and not access.is_self(person.username):
         raise PermissionDenied("Permission denied")
     person = person.complete()
-    _lock(connection, access.course_pk)
+    lock(connection, access.course_pk)
+    if not replace:
+        _require_new(connection, access.course_pk, INSTRUCTOR, person.username)
     _store(connection, access, course_id, INSTRUCTOR, [person])
 
 
@@ -218,19 +236,31 @@ def get_student(connection: Connection, identity: Identity, course_id: str, name
     return _get_person(connection, access.course_pk, STUDENT, name)
 
 
-def add_student(connection: Connection, identity: Identity, course_id: str, person: Person) -> None:
+def add_student(
+    connection: Connection,
+    identity: Identity,
+    course_id: str,
+    person: Person,
+    replace: bool = True,
+) -> None:
     """Add or update a student, for instructors.
+
+    Args:
+        replace: whether the person may be a student already.
 
     Raises:
         InvalidRequest: a text is missing.
-        Conflict: the person is an instructor of the course.
+        Conflict: the person is an instructor of the course, or is a student already and not to
+            be replaced.
     """
     access = require_instructor(connection, identity, course_id)
     person = person.complete()
-    _lock(connection, access.course_pk)
+    lock(connection, access.course_pk)
     teaches = _people(access.course_pk, INSTRUCTOR).where(User.name == person.username)
     if connection.execute(teaches).one_or_none():
         raise Conflict(NOT_AS_STUDENT)
+    if not replace:
+        _require_new(connection, access.course_pk, STUDENT, person.username)
     _store(connection, access, course_id, STUDENT, [person])
 
 
@@ -239,8 +269,19 @@ def add_students(
 ) -> list[str | None]:
     """Add or update many students, for instructors; for each row None or why it was left out."""
     access = require_instructor(connection, identity, course_id)
-    _lock(connection, access.course_pk)
-    instructors = {name for name, *_ in connection.execute(_people(access.course_pk, INSTRUCTOR))}
+    lock(connection, access.course_pk)
+    refusals = find_refusals(connection, access.course_pk, people)
+    accepted = [p.complete() for p, refused in zip(people, refusals, strict=True) if not refused]
+    if accepted:
+        _store(connection, access, course_id, STUDENT, accepted)
+    return refusals
+
+
+def find_refusals(
+    connection: Connection, course_pk: int, people: Sequence[Person]
+) -> list[str | None]:
+    """For each who is to be a student None, or why that can't be."""
+    instructors = {name for name, *_ in connection.execute(_people(course_pk, INSTRUCTOR))}
 
     def refusal(person: Person) -> str | None:
         if person.username in instructors:
@@ -251,11 +292,7 @@ def add_students(
             return error.message
         return None
 
-    refusals = [refusal(person) for person in people]
-    accepted = [p.complete() for p, refused in zip(people, refusals, strict=True) if not refused]
-    if accepted:
-        _store(connection, access, course_id, STUDENT, accepted)
-    return refusals
+    return [refusal(person) for person in people]
 
 
 def remove_student(connection: Connection, identity: Identity, course_id: str, name: str) -> None:

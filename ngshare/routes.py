@@ -18,7 +18,18 @@ from ngshare.handlers import (
     rosters,
     submissions,
 )
-from ngshare.pages import api, database, downloads, home, old_database, student
+from ngshare.pages import (
+    api,
+    assignment,
+    assignment_files,
+    course,
+    database,
+    downloads,
+    home,
+    old_database,
+    people,
+    student,
+)
 
 ONE = "([^/]+)"
 TWO = f"{ONE}/{ONE}"
@@ -54,8 +65,15 @@ ROUTES: list[tuple[str, Any]] = [
 # And what people see.
 PAGES: list[tuple[str, Any]] = [
     ("", home.HomeHandler),
-    (f"pages/course/{ONE}", student.CourseHandler),
-    (f"pages/assignment/{TWO}", student.AssignmentHandler),
+    (f"pages/course/{ONE}", course.CourseHandler),
+    (f"pages/course/{ONE}/people/add", people.AddPersonHandler),
+    (f"pages/course/{ONE}/people/preview", people.RosterPreviewHandler),
+    (rf"pages/course/{ONE}/people/roster\.csv", people.RosterFileHandler),
+    (f"pages/course/{ONE}/person/{ONE}", people.PersonHandler),
+    (f"pages/assignment/{TWO}", assignment.AssignmentHandler),
+    (f"pages/assignment/{TWO}/versions", assignment.VersionsHandler),
+    (rf"pages/assignment/{TWO}/students\.csv", assignment_files.ProgressFileHandler),
+    (rf"pages/assignment/{TWO}/submissions\.zip", assignment_files.AllSubmissionsZipHandler),
     (f"pages/assignment/{TWO}/download", downloads.AssignmentZipHandler),
     (f"pages/submit/{TWO}", student.SubmitHandler),
     (f"pages/submission/{THREE}", student.SubmissionsHandler),

@@ -74,6 +74,7 @@ def load_rows(
     columns: Mapping[str, Any],
     searched: Sequence[Any],
     tie: Any,
+    total: int | None = None,
 ) -> Rows:
     """The part of a query's rows that a view shows: searched, sorted and cut by the database.
 
@@ -81,11 +82,13 @@ def load_rows(
         columns: what can be sorted by, by name.
         searched: the columns whose text is searched.
         tie: what orders rows that are equal otherwise.
+        total: how many rows the query has, if that is known.
     """
     if view.search:
         found = (column.icontains(view.search, autoescape=True) for column in searched)
         query = query.where(or_(*found))
-    total = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
+    if total is None or view.search:
+        total = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
     by = columns[view.sort]
     by = by.desc() if view.is_descending else by.asc()
     # SQLite and PostgreSQL have different minds about where nulls come.

@@ -24,8 +24,8 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments audit courses dump feedback limits listings own_courses raw_rows raw_tables"
-    " references removals rosters sample submissions tables users"
+    "assignments audit courses dump feedback limits listings overviews own_courses progress"
+    " raw_rows raw_tables references removals roster_plans rosters sample submissions tables users"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -44,7 +44,7 @@ MAY_IMPORT = {
     ),
     "pages": (
         f"handlers.archives handlers.base handlers.directories handlers.submissions {DOMAIN}"
-        f" {BELOW_DOMAIN}"
+        f" {BELOW_DOMAIN} roster_files"
     ),
     "assignments": f"audit limits references {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
@@ -53,11 +53,14 @@ MAY_IMPORT = {
     "feedback": f"audit limits references submissions {BELOW_DOMAIN}",
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
+    "overviews": f"tables {BELOW_DOMAIN}",
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
+    "progress": f"assignments listings tables {BELOW_DOMAIN}",
     "raw_rows": f"raw_tables {BELOW_DOMAIN}",
     "raw_tables": BELOW_DOMAIN,
     "references": f"limits {BELOW_DOMAIN}",
     "removals": f"audit submissions {BELOW_DOMAIN}",
+    "roster_plans": f"rosters {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
     "submissions": f"assignments audit limits references users {BELOW_DOMAIN}",

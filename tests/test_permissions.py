@@ -26,6 +26,7 @@ from ngshare import assignments, courses, feedback, rosters, submissions
 from ngshare.database.engine import Database
 from ngshare.database.models import Submission
 from ngshare.permissions import Identity
+from ngshare.roster_plans import Plan
 from ngshare.rosters import Person
 from ngshare.routes import PAGES, ROUTES
 from tests.api import Api, Caller, encode
@@ -135,6 +136,25 @@ GET pages/feedback/C1/A1/STU/download 401  401  403  403  403  200  403    403  
 GET pages/feedback/C1/A1/SELF/download 401  401  404  200  200  200  200    404   404   404   403   403   404
 GET pages/feedback/C1/A1/STU/view?path 401  401  403  403  403  200  403    403   403   200   403   403   200
 GET pages/feedback/C1/A1/SELF/view?path 401  401  404  200  200  200  200    404   404   404   403   403   404
+GET pages/course/C1/people/add 401  401  403  403  403  200  403    403   403   200   403   403   200
+POST pages/course/C1/people/add 401  401  403  403  403  303  403    403   403   303   403   403   303
+POST pages/course/C1/people/add?instructor 401  401  403  403  403  403  403    403   403   303   403   403   303
+GET pages/course/C1/people/preview 401  401  403  403  403  200  403    403   403   200   403   403   200
+POST pages/course/C1/people/preview 401  401  403  403  403  303  403    403   403   303   403   403   303
+GET pages/course/C1/people/roster.csv 401  401  403  403  403  200  403    403   403   200   403   403   200
+GET pages/course/C1/person/STU 401  401  403  403  403  200  403    403   403   200   403   403   200
+GET pages/course/NEW/person/STU 401  401  404  404  404  404  404    404   404   404   404   404   404
+POST pages/course/C1/person/STU?save 401  401  403  403  403  303  403    403   403   303   403   403   303
+POST pages/course/C1/person/STU?remove 401  401  403  403  403  303  403    403   403   303   403   403   303
+POST pages/course/C1/person/INS?save-instructor 401  401  403  403  403  403  403    403   403   303   403   403   303
+POST pages/course/C1/person/INS?remove-instructor 401  401  403  403  403  403  403    403   403   303   403   403   303
+GET pages/assignment/C1/A1/versions 401  401  403  403  403  200  403    403   403   200   403   403   200
+GET pages/assignment/C1/GONE/versions 401  401  403  403  403  404  403    403   403   404   403   403   404
+POST pages/assignment/C1/A1/versions?un-release 401  401  403  403  403  303  403    403   403   303   403   403   303
+POST pages/assignment/C1/A1/versions?restore 401  401  403  403  403  409  403    403   403   409   403   403   409
+POST pages/assignment/C1/GONE/versions?restore 401  401  403  403  403  404  403    403   403   404   403   403   404
+GET pages/assignment/C1/A1/students.csv 401  401  403  403  403  200  403    403   403   200   403   403   200
+GET pages/assignment/C1/A1/submissions.zip 401  401  403  403  403  200  403    403   403   200   403   403   200
 GET initialize-Data6ase?dump  401  401  403  403  403  403  403    403   403   200   403   403   200
 GET initialize-Data6ase?init  401  401  403  403  403  403  403    403   403   403   403   403   403
 GET initialize-Data6ase?clear 401  401  403  403  403  403  403    403   403   403   403   403   403
@@ -150,6 +170,13 @@ ARGUMENTS = {
     "?init": {"action": "init"},
     "?clear": {"action": "clear"},
     "?purge": {"purge": "true"},
+    "?instructor": {"role": "instructor"},
+    "?save": {"action": "save"},
+    "?save-instructor": {"action": "save", "role": "instructor"},
+    "?remove": {"action": "remove"},
+    "?remove-instructor": {"action": "remove", "role": "instructor"},
+    "?un-release": {"action": "un-release"},
+    "?restore": {"action": "restore"},
     "?path": {"path": "p"},
 }
 # All that any POST or PUT wants, and the field of the old client that must never be believed.
@@ -162,6 +189,9 @@ FORM = {
     "instructors": '["kevin"]',
     "students": '[{"username": "new", "first_name": "", "last_name": "", "email": ""}]',
     "timestamp": TIMESTAMP,
+    "username": "new",
+    "roster": "student_id,first_name,last_name,email\nnew,,,\n",
+    "plan": Plan([Person("new", "", "", "")], [], 0, []).digest,
 }
 SHA256 = hashlib.sha256(urlencode(FORM).encode()).hexdigest()
 

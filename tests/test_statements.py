@@ -51,8 +51,8 @@ READS = [
     ("GET feedback/c1/a1/lawrence?timestamp=&list_only=true", "lawrence", 6),
     ("GET ", "lawrence", 4),
     ("GET ", "root", 6),
-    ("GET pages/course/c1", "lawrence", 4),
-    ("GET pages/assignment/c1/a1", "lawrence", 8),
+    ("GET pages/course/c1", "lawrence", 5),
+    ("GET pages/assignment/c1/a1", "lawrence", 9),
     ("GET pages/assignment/c1/a1/download", "lawrence", 5),
     ("GET pages/submit/c1/a1", "lawrence", 8),
     ("GET pages/submission/c1/a1/lawrence", "kevin", 5),
@@ -69,6 +69,17 @@ READS = [
     ("GET pages/database/submissions?last=true", "root", 4),
     ("GET pages/database/submissions?format=csv", "root", 1),
     ("GET pages/database/users?row=1", "root", 2),
+    ("GET pages/course/c1", "kevin", 6),
+    ("GET pages/course/c1/people/add", "kevin", 1),
+    ("GET pages/course/c1/people/preview", "kevin", 1),
+    ("GET pages/course/c1/people/roster.csv", "kevin", 2),
+    ("GET pages/course/c1/person/lawrence", "kevin", 2),
+    ("GET pages/assignment/c1/a1", "kevin", 6),
+    ("GET pages/assignment/c1/a1?search=l&show=submitted", "kevin", 7),
+    ("GET pages/assignment/c1/a1?show=missing", "kevin", 7),
+    ("GET pages/assignment/c1/a1/versions", "kevin", 3),
+    ("GET pages/assignment/c1/a1/students.csv", "kevin", 3),
+    ("GET pages/assignment/c1/a1/submissions.zip", "kevin", 10),
 ]
 
 # Uploads of 1 and of 200 things that are new to the database. Rights are looked at twice: before

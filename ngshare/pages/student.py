@@ -61,16 +61,6 @@ def _newest_first(handler: PageHandler) -> View:
     return replace(handler.view(own_courses.SUBMISSIONS, "at"), is_descending=True)
 
 
-class CourseHandler(PageHandler):
-    async def get(self, course_id: str) -> None:
-        await show_course(self, course_id)
-
-
-class AssignmentHandler(PageHandler):
-    async def get(self, course_id: str, assignment_id: str) -> None:
-        await show_assignment(self, course_id, assignment_id)
-
-
 class SubmitHandler(PageHandler):
     """The form is on the assignment's page; here it can take files."""
 

@@ -56,11 +56,30 @@ async function showAnswer(element) {
   element.hidden = false;
 }
 
+// ---- buttons that copy the text of a field ----
+
+function offerCopying() {
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const field = document.getElementById(button.dataset.copy);
+      field.select();
+      try {
+        await navigator.clipboard.writeText(field.value);
+      } catch {
+        document.execCommand("copy"); // where there is no https
+      }
+      button.textContent = "Copied";
+    });
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   showTimes();
   for (const element of document.querySelectorAll(".answer")) {
     showAnswer(element);
   }
+  offerCopying();
   const toggle = document.getElementById("theme");
   toggle.hidden = false;
   toggle.addEventListener("click", () => {

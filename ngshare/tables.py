@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
@@ -20,12 +20,14 @@ class View:
         search: rows must have this text somewhere, capitals or not.
         sort: a column by name.
         page: from 1.
+        filters: other arguments of the URL, by name, that stay as they are.
     """
 
     search: str
     sort: str
     is_descending: bool
     page: int
+    filters: Mapping[str, str | None] = field(default_factory=dict)
 
     def query(self, **changes: object) -> dict[str, Any]:
         """The arguments of the URL of another view of the same table; defaults are None."""
@@ -35,7 +37,7 @@ class View:
             "order": "desc" if self.is_descending else None,
             "page": self.page,
         }
-        return {**given, **changes}
+        return {**given, **self.filters, **changes}
 
     def sorted_by(self, column: str) -> dict[str, Any]:
         """The same for a click on a heading: by that column; if it is that already, backwards."""

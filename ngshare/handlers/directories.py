@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -97,17 +97,13 @@ class DirectoryHandler(BaseHandler):
             if self.flag("list_only"):
                 self.answer(**keys, files=[describe_file(file) for file in selected])
                 return
-        if missing := next((file for file in selected if file.is_missing), None):
-            raise ContentLost(
-                f"The file {missing.path} was lost before this site was upgraded from ngshare 0.6, "
-                "so its directory can't be fetched as a whole; list_only=true lists it. The "
-                "manual's page on upgrading tells what the admin can do"
-            )
+        require_complete(selected)
         try:
             if media_type is None:
                 await self._send_json_files(selected, keys)
             else:
-                await self._send_archive(selected, media_type, at)
+                name = "-".join(self.path_args[1:])
+                await send_archive(self, selected, media_type, at, name)
         except KeyError:
             raise NotFound("These files were purged just now") from None
 
@@ -163,75 +159,101 @@ class DirectoryHandler(BaseHandler):
         """Send a file chunk by chunk, as the client takes them."""
         self.write(_open_entry(file))
         lines = _Lines()
-        async for text in self._chunks(file, lines.add):
+        async for text in _chunks(self, file, lines.add):
             self.write(text)
             del text  # of which the stream has a copy
             await self.flush()
         self.write(lines.end() + b'"}')
 
-    async def _chunks(
-        self, file: StoredFile, convert: Callable[[bytes], bytes]
-    ) -> AsyncIterator[bytes]:
-        """The content of a long file, converted in the thread that reads it.
 
-        Raises:
-            KeyError: it is not stored any more.
-            DamagedContent: it is not what its digest says.
-        """
-        digest = hashlib.sha256()
+def require_complete(files: Iterable[StoredFile]) -> None:
+    """Raise ContentLost if one of the files was lost by an earlier release."""
+    if missing := next((file for file in files if file.is_missing), None):
+        raise ContentLost(
+            f"The file {missing.path} was lost before this site was upgraded from ngshare 0.6, "
+            "so its directory can't be fetched as a whole; list_only=true lists it. The "
+            "manual's page on upgrading tells what the admin can do"
+        )
 
-        def load(seq: int) -> bytes:
-            chunk = self.database.read(blobs.load_chunk, file.digest, seq)
-            digest.update(chunk)
-            return convert(chunk)
 
-        for seq in range(-(-file.size // blobs.CHUNK_BYTES)):
-            yield await self.work(self.database.readers, partial(load, seq))
-        if digest.digest() != file.digest:
-            raise DamagedContent(file.digest)
+async def _chunks(
+    handler: BaseHandler, file: StoredFile, convert: Callable[[bytes], bytes]
+) -> AsyncIterator[bytes]:
+    """The content of a long file, converted in the thread that reads it.
 
-    async def _send_archive(
-        self, files: Sequence[StoredFile], media_type: str, at: datetime
-    ) -> None:
-        kind = archives.KINDS[media_type]
-        etag = f'"{_manifest_digest(files).hex()}-{int(at.timestamp())}-{kind}"'
-        self.set_header("ETag", etag)
-        self.set_header("Vary", "Accept")
-        self.set_header("Cache-Control", "private, no-cache")
-        if etag in self.request.headers.get("If-None-Match", ""):
-            self.set_status(304)
-            self.finish()
-            return
-        name = quote("-".join(self.path_args[1:]) + f".{kind}")
-        self.set_header("Content-Type", media_type)
-        self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{name}")
-        writer = archives.WRITERS[media_type](at)
+    Raises:
+        KeyError: it is not stored any more.
+        DamagedContent: it is not what its digest says.
+    """
+    digest = hashlib.sha256()
 
-        def add_chunk(chunk: bytes) -> bytes:
-            writer.write(chunk)
-            return writer.take()
+    def load(seq: int) -> bytes:
+        chunk = handler.database.read(blobs.load_chunk, file.digest, seq)
+        digest.update(chunk)
+        return convert(chunk)
 
-        def add_files(batch: Sequence[StoredFile]) -> bytes:
-            contents = self.database.read(blobs.load, {file.digest for file in batch})
-            for file in batch:
-                writer.open(file.path, file.size)
-                writer.write(contents[file.digest])
-                writer.close_file()
-            return writer.take()
+    for seq in range(-(-file.size // blobs.CHUNK_BYTES)):
+        yield await handler.work(handler.database.readers, partial(load, seq))
+    if digest.digest() != file.digest:
+        raise DamagedContent(file.digest)
 
-        for batch in _batches(files):
-            if batch[0].size <= BATCH_BYTES:
-                self.write(await self.work(self.database.readers, partial(add_files, batch)))
-                await self.flush()
-                continue
-            writer.open(batch[0].path, batch[0].size)
-            async for piece in self._chunks(batch[0], add_chunk):
-                self.write(piece)
-                del piece  # of which the stream has a copy
-                await self.flush()
+
+async def send_archive(
+    handler: BaseHandler, files: Sequence[StoredFile], media_type: str, at: datetime, name: str
+) -> None:
+    """Answer with an archive, of which a short piece is in memory at a time.
+
+    Args:
+        at: the time that its files have.
+        name: what it is to be saved as, without the ending.
+
+    Raises:
+        KeyError: a content is not stored any more.
+        DamagedContent: a content is not what its digest says.
+    """
+    kind = archives.KINDS[media_type]
+    etag = f'"{_manifest_digest(files).hex()}-{int(at.timestamp())}-{kind}"'
+    handler.set_header("ETag", etag)
+    handler.set_header("Vary", "Accept")
+    handler.set_header("Cache-Control", "private, no-cache")
+    if etag in handler.request.headers.get("If-None-Match", ""):
+        handler.set_status(304)
+        handler.finish()
+        return
+    handler.set_header("Content-Type", media_type)
+    handler.set_header("Content-Disposition", attachment(f"{name}.{kind}"))
+    writer = archives.WRITERS[media_type](at)
+
+    def add_chunk(chunk: bytes) -> bytes:
+        writer.write(chunk)
+        return writer.take()
+
+    def add_files(batch: Sequence[StoredFile]) -> bytes:
+        contents = handler.database.read(blobs.load, {file.digest for file in batch})
+        for file in batch:
+            writer.open(file.path, file.size)
+            writer.write(contents[file.digest])
             writer.close_file()
-        writer.close()
-        self.finish(writer.take())
+        return writer.take()
+
+    for batch in _batches(files):
+        if batch[0].size <= BATCH_BYTES:
+            handler.write(await handler.work(handler.database.readers, partial(add_files, batch)))
+            await handler.flush()
+            continue
+        writer.open(batch[0].path, batch[0].size)
+        async for piece in _chunks(handler, batch[0], add_chunk):
+            handler.write(piece)
+            del piece  # of which the stream has a copy
+            await handler.flush()
+        writer.close_file()
+    writer.close()
+    handler.finish(writer.take())
+
+
+def attachment(name: str) -> str:
+    """The header Content-Disposition of a file to be saved under a name."""
+    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _manifest_digest(files: Sequence[StoredFile]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -16,6 +16,7 @@ from tornado.web import HTTPError
 from ngshare import __version__
 from ngshare.errors import InvalidRequest, NgShareError, NotFound
 from ngshare.handlers.base import BaseHandler
+from ngshare.handlers.directories import attachment
 from ngshare.tables import View
 
 CONTENT_SECURITY_POLICY = (
@@ -119,6 +120,12 @@ class PageHandler(BaseHandler):
         where = "/".join(quote(segment, safe="") for segment in path)
         self.redirect(self.settings["prefix"] + where, status=303)
 
+    def answer_file(self, content: bytes, media_type: str, name: str) -> None:
+        """Answer with a file to be saved under a name."""
+        self.set_header("Content-Type", media_type)
+        self.set_header("Content-Disposition", attachment(name))
+        self.finish(content)
+
     def _take_notice(self) -> str | None:
         value = self.get_signed_cookie(NOTICE, max_age_days=1)
         if value is None:
@@ -140,15 +147,16 @@ class PageHandler(BaseHandler):
 
     # ---- tables ----
 
-    def view(self, columns: Sequence[str], sort: str) -> View:
+    def view(self, columns: Collection[str], sort: str, **filters: Collection[str]) -> View:
         """The part of a table that the arguments ask for.
 
         Args:
             columns: those that can be sorted by.
             sort: the one that is, unless another is asked for.
+            filters: what other arguments may be, if they are there.
 
         Raises:
-            InvalidRequest: no such column, or no such page.
+            InvalidRequest: no such column, or no such page, or another value.
         """
         asked = self.argument("sort") or sort
         if asked not in columns:
@@ -156,8 +164,12 @@ class PageHandler(BaseHandler):
         page = self.argument("page") or "1"
         if not (page.isascii() and page.isdecimal() and len(page) < 9 and int(page) > 0):
             raise InvalidRequest("page should be a number from 1")
+        given = {name: self.argument(name) or None for name in filters}
+        for name, value in given.items():
+            if value is not None and value not in filters[name]:
+                raise InvalidRequest(f"{name} can be {', '.join(filters[name])}")
         search = self.argument("search") or ""
-        return View(search, asked, self.argument("order") == "desc", int(page))
+        return View(search, asked, self.argument("order") == "desc", int(page), given)
 
     # ---- forms ----
 

@@ -76,6 +76,7 @@ def test_what_is_submitted_while_the_assignment_is_purged_is_stored_whole_or_ref
         assert course.user("kevin").ok("GET", "assignments/course1")["assignments"] == []
         tables = read_tables(database)
         assert {name for name, rows in tables.items() if rows} == {
+            "audit_log",
             "courses",
             "memberships",
             "users",

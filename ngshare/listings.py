@@ -124,7 +124,7 @@ def list_courses(connection: Connection, identity: Identity) -> list[ListedCours
             and_(
                 Membership.course_pk == Course.pk,
                 Membership.active,
-                Membership.user_pk == _user_pk(identity),
+                Membership.user_pk == user_pk_of(identity),
             ),
         )
         .where(Course.deleted_at.is_(None))
@@ -167,7 +167,7 @@ def list_assignments(
         .limit(part.limit)
     )
     if not identity.is_admin:
-        query = query.where(Course.pk.in_(_courses_of(identity)))
+        query = query.where(Course.pk.in_(courses_of(identity)))
     rows = part.narrow(query).subquery()
     directories = _directories(connection, select(rows.c.snapshot_pk))
     return [
@@ -236,11 +236,11 @@ def _select_submissions(identity: Identity, part: Part) -> Select:
         .order_by(Submission.pk)
         .limit(part.limit)
     )
-    own = Submission.user_pk == _user_pk(identity)
+    own = Submission.user_pk == user_pk_of(identity)
     if part.mine:
         query = query.where(own)
     elif not identity.is_admin:
-        query = query.where(or_(own, Course.pk.in_(_courses_of(identity, INSTRUCTOR))))
+        query = query.where(or_(own, Course.pk.in_(courses_of(identity, INSTRUCTOR))))
     if part.student_id is not None:
         query = query.where(User.name == part.student_id)
     if part.before is not None:
@@ -258,15 +258,18 @@ def _select_submissions(identity: Identity, part: Part) -> Select:
     return part.narrow(query)
 
 
-def _user_pk(identity: Identity) -> ScalarSelect[int]:
+def user_pk_of(identity: Identity) -> ScalarSelect[int]:
     """The caller's primary key; a service, which is in no course, has none."""
     name = None if identity.is_service else identity.name
     return select(User.pk).where(User.name == name).scalar_subquery()
 
 
-def _courses_of(identity: Identity, role: str | None = None) -> Select:
-    """The primary keys of the courses that the caller is in, or teaches."""
-    is_member = [Membership.user_pk == _user_pk(identity), Membership.active]
+def courses_of(identity: Identity, role: str | None = None) -> Select:
+    """The primary keys of the courses that the caller is in, or with INSTRUCTOR those he teaches.
+
+    An admin's are those that he is a member of.
+    """
+    is_member = [Membership.user_pk == user_pk_of(identity), Membership.active]
     by_hub = identity.taught
     if role is None:
         by_hub |= identity.attended

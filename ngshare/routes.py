@@ -18,7 +18,7 @@ from ngshare.handlers import (
     rosters,
     submissions,
 )
-from ngshare.pages import home, old_database
+from ngshare.pages import downloads, home, old_database, student
 
 ONE = "([^/]+)"
 TWO = f"{ONE}/{ONE}"
@@ -54,6 +54,15 @@ ROUTES: list[tuple[str, Any]] = [
 # And what people see.
 PAGES: list[tuple[str, Any]] = [
     ("", home.HomeHandler),
+    (f"pages/course/{ONE}", student.CourseHandler),
+    (f"pages/assignment/{TWO}", student.AssignmentHandler),
+    (f"pages/assignment/{TWO}/download", downloads.AssignmentZipHandler),
+    (f"pages/submit/{TWO}", student.SubmitHandler),
+    (f"pages/submission/{THREE}", student.SubmissionsHandler),
+    (f"pages/submission/{THREE}/download", downloads.SubmissionZipHandler),
+    (f"pages/feedback/{THREE}", student.FeedbackHandler),
+    (f"pages/feedback/{THREE}/download", downloads.FeedbackZipHandler),
+    (f"pages/feedback/{THREE}/view", downloads.FeedbackFileHandler),
     (r"(favicon\.ico)", browsers.StaticHandler),
     (r"(jupyterhub\.css|ngshare\.css|ngshare\.js)", browsers.StaticHandler),
 ]

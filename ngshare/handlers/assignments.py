@@ -7,7 +7,7 @@ from typing import Any
 from ngshare import assignments, wire
 from ngshare.assignments import ReleasedFiles, Version
 from ngshare.handlers.base import BaseHandler
-from ngshare.handlers.directories import DirectoryHandler
+from ngshare.handlers.directories import DirectoryHandler, decode_directory
 from ngshare.handlers.listings import describe_assignments
 from ngshare.listings import Part
 from ngshare.permissions import Identity, require_instructor
@@ -41,7 +41,7 @@ class AssignmentHandler(DirectoryHandler):
         await self._release((self.identity, course_id, assignment_id), replace=True)
 
     async def _release(self, where: tuple[Identity, str, str], replace: bool) -> None:
-        directory = await self.decode_directory()
+        directory = await decode_directory(self)
         version = await self.transact(
             assignments.release_assignment,
             *where,

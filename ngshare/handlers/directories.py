@@ -35,45 +35,43 @@ def make_cache() -> LRUCache[bytes, bytes]:
     return LRUCache(CACHED_BYTES, getsizeof=len)
 
 
+async def decode_directory(handler: BaseHandler) -> PackedSnapshot:
+    """The directory that a call brings, ready to be stored.
+
+    Raises:
+        InvalidRequest: it brings none, or one that can't be read.
+        TooLarge: it has more files or bytes than the limits allow.
+    """
+    media_type, _ = parse_content_type(handler.request.headers.get("Content-Type", ""))
+    field = handler.field("files")
+    blocks = None
+    if field is not None:
+        blocks = field.blocks()
+    elif (value := handler.raw_argument("files")) is not None:  # of the query
+        blocks = iter([value])
+    return await handler.compute(_decode, handler, media_type, blocks)
+
+
+def _decode(handler: BaseHandler, media_type: str, text: Iterator[bytes] | None) -> PackedSnapshot:
+    limits, spool = handler.settings["limits"], handler.body.new_spool()
+    packer = archives.Packer(limits, spool)
+    parts = handler.body.files
+    if media_type in archives.WRITERS:
+        files = archives.unpack(media_type, handler.body.spool, packer)
+    elif text is None and not parts:
+        raise InvalidRequest("Please supply files")
+    else:
+        files = {} if text is None else decode_files(text, limits, spool)
+    limits.check_file_count(len(files) + len(parts))
+    wire.check_paths([*files, *(path for path, _ in parts)])
+    files.update((path, packer.pack(path, part.blocks())) for path, part in parts)
+    directory = snapshots.pack(files)
+    limits.check_total(directory.size)
+    return directory
+
+
 class DirectoryHandler(BaseHandler):
     long_bodies = True
-
-    # ---- up ----
-
-    async def decode_directory(self) -> PackedSnapshot:
-        """The directory that the call brings, ready to be stored.
-
-        Raises:
-            InvalidRequest: it brings none, or one that can't be read.
-            TooLarge: it has more files or bytes than the limits allow.
-        """
-        media_type, _ = parse_content_type(self.request.headers.get("Content-Type", ""))
-        field = self.field("files")
-        blocks = None
-        if field is not None:
-            blocks = field.blocks()
-        elif (value := self.raw_argument("files")) is not None:  # of the query
-            blocks = iter([value])
-        return await self.compute(self._decode, media_type, blocks)
-
-    def _decode(self, media_type: str, text: Iterator[bytes] | None) -> PackedSnapshot:
-        limits, spool = self.settings["limits"], self.body.new_spool()
-        packer = archives.Packer(limits, spool)
-        parts = self.body.files
-        if media_type in archives.WRITERS:
-            files = archives.unpack(media_type, self.body.spool, packer)
-        elif text is None and not parts:
-            raise InvalidRequest("Please supply files")
-        else:
-            files = {} if text is None else decode_files(text, limits, spool)
-        limits.check_file_count(len(files) + len(parts))
-        wire.check_paths([*files, *(path for path, _ in parts)])
-        files.update((path, packer.pack(path, part.blocks())) for path, part in parts)
-        directory = snapshots.pack(files)
-        limits.check_total(directory.size)
-        return directory
-
-    # ---- down ----
 
     async def answer_directory(
         self, files: Sequence[StoredFile], at: datetime, **keys: Any
@@ -249,6 +247,24 @@ async def send_archive(
         writer.close_file()
     writer.close()
     handler.finish(writer.take())
+
+
+async def send_file(handler: BaseHandler, file: StoredFile) -> None:
+    """Answer with one file as it is, piece by piece; what it is has to be in the headers already.
+
+    Raises:
+        ContentLost, DamagedContent, NotFound: its content is not to be had.
+    """
+    require_complete([file])
+    handler.set_header("Content-Length", str(file.size))
+    try:
+        async for chunk in _chunks(handler, file, bytes):
+            handler.write(chunk)
+            del chunk  # of which the stream has a copy
+            await handler.flush()
+    except KeyError:
+        raise NotFound("This file was purged just now") from None
+    handler.finish()
 
 
 def attachment(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ngshare import feedback, wire
-from ngshare.handlers.directories import DirectoryHandler
+from ngshare.handlers.directories import DirectoryHandler, decode_directory
 
 
 class FeedbackHandler(DirectoryHandler):
@@ -24,6 +24,6 @@ class FeedbackHandler(DirectoryHandler):
         timestamp = self.argument("timestamp")
         where = (self.identity, course_id, assignment_id, student_id, timestamp)
         await self.read(feedback.require_grader, *where)
-        directory = await self.decode_directory()
+        directory = await decode_directory(self)
         await self.transact(feedback.release_feedback, *where, directory, self.settings["limits"])
         self.answer()

@@ -11,13 +11,15 @@ import msgspec
 from ngshare import submissions, wire
 from ngshare.errors import InvalidRequest
 from ngshare.handlers.base import BaseHandler
-from ngshare.handlers.directories import DirectoryHandler
+from ngshare.handlers.directories import DirectoryHandler, decode_directory
 from ngshare.handlers.listings import describe_submissions
 from ngshare.listings import Part
-from ngshare.submissions import Listed
+from ngshare.submissions import Listed, Receipt
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from ngshare.database.snapshots import PackedSnapshot
 
 
 def _encode(
@@ -55,28 +57,36 @@ class StudentSubmissionListHandler(SubmissionListHandler):
         await self._list(submissions.list_student_submissions, *where)
 
 
+async def submit(
+    handler: BaseHandler, course_id: str, assignment_id: str, key: str | None
+) -> tuple[Receipt, PackedSnapshot]:
+    """Record the directory that a call brings; see submissions.submit.
+
+    Raises:
+        InvalidRequest: the key is none, or see decode_directory.
+    """
+    where = (handler.identity, course_id, assignment_id)
+    await handler.read(submissions.require_submitter, *where)
+    if key is not None and not KEY.fullmatch(key):
+        raise InvalidRequest("An Idempotency-Key has 1 to 255 visible ASCII characters")
+    directory = await decode_directory(handler)
+    receipt = await handler.transact(
+        submissions.submit, *where, directory, handler.settings["limits"], key
+    )
+    handler.settings["metrics"].submissions.inc()
+    return receipt, directory
+
+
 class SubmitHandler(DirectoryHandler):
     async def post(self, course_id: str, assignment_id: str) -> None:
-        where = (self.identity, course_id, assignment_id)
-        await self.read(submissions.require_submitter, *where)
-        key = self._key()
-        directory = await self.decode_directory()
-        receipt = await self.transact(
-            submissions.submit, *where, directory, self.settings["limits"], key
-        )
-        self.settings["metrics"].submissions.inc()
+        key = self.request.headers.get("Idempotency-Key")
+        receipt, _ = await submit(self, course_id, assignment_id, key)
         self.answer(
             timestamp=wire.format_timestamp(receipt.at),
             submission_id=receipt.submission_pk,
             sha256=receipt.digest.hex(),
             duplicate=receipt.is_duplicate,
         )
-
-    def _key(self) -> str | None:
-        key = self.request.headers.get("Idempotency-Key")
-        if key is not None and not KEY.fullmatch(key):
-            raise InvalidRequest("An Idempotency-Key has 1 to 255 visible ASCII characters")
-        return key
 
 
 class SubmissionHandler(DirectoryHandler):

@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 from tornado.httputil import responses
 from tornado.web import HTTPError
 
-from ngshare import __version__
+from ngshare import __version__, wire
 from ngshare.errors import InvalidRequest, NgShareError, NotFound
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.directories import attachment
@@ -24,6 +24,7 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 NOTICE = "ngshare-notice"  # a cookie: what the page after a form says was done
+UNITS = ("KiB", "MiB", "GiB", "TiB")
 ACTING_AS = "ngshare-user"  # a cookie: who one is, stand-alone
 
 _templates = Environment(
@@ -65,6 +66,21 @@ def static(context: Context, name: str) -> str:
 def iso(at: datetime) -> str:
     """For the attribute of a time element."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@_template_filter
+def timestamp(at: datetime) -> str:
+    """As the API has it."""
+    return wire.format_timestamp(at)
+
+
+@_template_filter
+def size(count: int) -> str:
+    """A number of bytes as people read it: `22 bytes`, `1.5 MiB`."""
+    if count < 1024:
+        return f"{count} byte{'' if count == 1 else 's'}"
+    power = min((count.bit_length() - 1) // 10, len(UNITS))
+    return f"{count / 1024**power:.1f}".removesuffix(".0") + f" {UNITS[power - 1]}"
 
 
 class PageHandler(BaseHandler):
@@ -191,7 +207,7 @@ class PageHandler(BaseHandler):
             self.check_xsrf_cookie()
         await self.act(*path)
 
-    async def act(self, *path: str) -> None:
+    async def act(self, *path: Any, **_: Any) -> None:
         """Do what a form asks for, and answer with `done`."""
         raise HTTPError(405)
 
@@ -211,11 +227,19 @@ class PageHandler(BaseHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         message = f"ngshare has failed. Its log has more under {self.request_id}."
         if isinstance(error, NgShareError):
-            status_code, message = error.status, error.message
+            status_code, message = error.status, self.explain(error)
         elif isinstance(error, HTTPError) and status_code < 500:
             message = error.log_message or responses.get(status_code, "Bad request")
         self.set_status(status_code)
-        self.render_page("error.html", status=status_code, message=message)
+        self.render_page("error.html", status=status_code, message=message, back=self.back())
+
+    def explain(self, error: NgShareError) -> str:
+        """What people read of an error."""
+        return error.message
+
+    def back(self) -> tuple[str, ...]:
+        """The segments of the page that an error's page leads back to; none are the courses."""
+        return ()
 
 
 class NotFoundHandler(PageHandler):

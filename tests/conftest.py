@@ -27,6 +27,8 @@ from tests.faults import report
 from tests.neighbours import Proxy, Reply, Stranger
 from tests.postgres import PostgreSQL
 
+pytest_plugins = ["tests.story"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="faults as `make faults` has them")

@@ -13,7 +13,7 @@ import pytest
 
 import ngshare
 from ngshare.handlers.base import BaseHandler
-from ngshare.handlers.browsers import LoginCallbackHandler
+from ngshare.handlers.browsers import LoginCallbackHandler, StaticHandler
 from ngshare.handlers.health import HealthHandler, ReadyHandler
 from ngshare.handlers.metrics import MetricsHandler
 from ngshare.pages.base import NotFoundHandler
@@ -24,8 +24,8 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments audit courses dump feedback limits listings references rosters sample submissions"
-    " tables users"
+    "assignments audit catalogue courses dump feedback limits listings mergers own_courses people"
+    " references rosters sample storage submissions tables users vitals"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -42,20 +42,29 @@ MAY_IMPORT = {
     "handlers": (
         f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool"
     ),
-    "pages": f"handlers.base {DOMAIN} {BELOW_DOMAIN}",
+    "pages": (
+        f"handlers.archives handlers.base handlers.directories handlers.submissions {DOMAIN}"
+        f" {BELOW_DOMAIN}"
+    ),
     "assignments": f"audit limits references {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
+    "catalogue": f"tables {BELOW_DOMAIN}",
     "courses": f"assignments audit users {BELOW_DOMAIN}",
     "dump": BELOW_DOMAIN,
     "feedback": f"audit limits references submissions {BELOW_DOMAIN}",
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
+    "mergers": f"audit people {BELOW_DOMAIN}",
+    "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
+    "people": f"audit tables {BELOW_DOMAIN}",
     "references": f"limits {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
+    "storage": BELOW_DOMAIN,
     "submissions": f"assignments audit limits references users {BELOW_DOMAIN}",
     "tables": "",
     "users": BELOW_DOMAIN,
+    "vitals": BELOW_DOMAIN,
     "permissions": "database.models errors",
     "auth": "permissions metrics errors",
     "readiness": "database errors",
@@ -195,13 +204,15 @@ def test_a_resource_has_at_most_one_kind_between_itself_and_the_base() -> None:
         assert len(kinds) <= 3, handler
 
 
-def test_the_probes_the_metrics_the_logins_end_and_unknown_urls_are_all_that_is_public() -> None:
+def test_probes_metrics_the_logins_end_looks_and_unknown_urls_are_all_that_is_public() -> None:
     public = [(url, handler) for url, handler, _ in make_routes("/p/") if handler.public]
     assert public == [
         ("/p/oauth_callback", LoginCallbackHandler),
         ("/p/healthz", HealthHandler),
         ("/p/readyz", ReadyHandler),
         ("/p/metrics", MetricsHandler),  # which asks by itself who may read
+        ("/p/(favicon\\.ico)", StaticHandler),
+        ("/p/(jupyterhub\\.css|ngshare\\.css|ngshare\\.js)", StaticHandler),
         ("/healthz", HealthHandler),
         ("/readyz", ReadyHandler),
     ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from traitlets.config import Config
 
+from ngshare.exchange.assignment_list import complete_assignment_list
 from ngshare.exchange.auth import NgshareAuthPlugin
 from ngshare.exchange.base import Exchange
 from ngshare.exchange.collect import ExchangeCollect
@@ -59,6 +60,7 @@ def configure_exchange(c: Config, url: str | None = None) -> None:
     if url:
         c.Exchange.ngshare_url = url
     complete_formgrader()
+    complete_assignment_list()
 
 
 configureExchange = configure_exchange  # the name that ngshare_exchange gave it

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from jupyter_core.paths import jupyter_data_dir
 from nbgrader.exchange import ExchangeError, abc
@@ -78,6 +78,9 @@ class Exchange(abc.Exchange):
     read_seconds = 60.0
     """How long the server may be silent."""
 
+    last_failure: ClassVar[str] = ""
+    """What the last of these classes that failed has said."""
+
     def __init__(self, coursedir: Any = None, authenticator: Any = None, **kwargs: Any) -> None:
         # NbGraderAPI misspells authenticator, and traitlets is going to refuse unknown names.
         known = {name: value for name, value in kwargs.items() if self.has_trait(name)}
@@ -135,6 +138,7 @@ class Exchange(abc.Exchange):
             ExchangeError: always.
         """
         self.log.critical("%s", msg)
+        Exchange.last_failure = msg
         raise ExchangeError(msg) from None
 
     def explain(self, error: NgShareError | OSError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,16 +14,22 @@ from ngshare.errors import NgShareError, NotFound, PermissionDenied
 from ngshare.handlers.base import BaseHandler
 
 OURS = Path(__file__).parent.parent / "static"
+# Of the Hub's stylesheet: icons, of which our pages have none.
+IMPORTS = re.compile(rb'@import"[^"]*";')
 A_YEAR = "private, max-age=31536000, immutable"
 
 
 def read_static_files() -> dict[str, bytes]:
     """The files by name."""
-    return {name: path.read_bytes() for name, (path, _) in StaticHandler.FILES.items()}
+    return {
+        name: IMPORTS.sub(b"", path.read_bytes()) for name, (path, _) in StaticHandler.FILES.items()
+    }
 
 
 class StaticHandler(BaseHandler):
     """Files that are read when the server starts; pages name them with their version."""
+
+    public = True  # as are the pages of errors
 
     FILES = {
         "favicon.ico": (OURS / "favicon.ico", "image/png"),

@@ -14,36 +14,33 @@ from ngshare.limits import Limits
 from ngshare.pages.base import PageHandler
 from ngshare.permissions import require_admin
 
+ADMIN = ("pages", "admin")
 HUB_WAIT_SECONDS = 3.0  # of somebody who looks at a page
 
 
-class AdminPageHandler(PageHandler):
-    def back(self) -> tuple[str, ...]:
-        return ("pages", "admin")
+def required(page: PageHandler, name: str) -> str:
+    """An argument that a form must have, which names a course or a user.
 
-    def required(self, name: str) -> str:
-        """An argument that a form must have, as a name of a course or a user.
-
-        Raises:
-            InvalidRequest: it is missing or no such name.
-        """
-        value = self.argument(name)
-        if not value:
-            raise InvalidRequest(f"Please supply {name.replace('_', ' ')}")
-        wire.check_name(value)
-        return value
-
-    def names(self, name: str) -> list[str]:
-        """User names from a field of a form, between commas or lines."""
-        raw = self.raw_argument(name) or b""
-        names = [each.strip() for each in re.split("[,;\r\n]", raw.decode(errors="replace"))]
-        names = [each for each in names if each]
-        for each in names:
-            wire.check_name(each)
-        return names
+    Raises:
+        InvalidRequest: it is missing or no such name.
+    """
+    value = page.argument(name)
+    if not value:
+        raise InvalidRequest(f"Please supply {name.replace('_', ' ')}")
+    wire.check_name(value)
+    return value
 
 
-class CoursesHandler(AdminPageHandler):
+def _names(page: PageHandler, name: str) -> list[str]:
+    """User names from a field of a form, between commas or lines."""
+    names = [each.strip() for each in re.split("[,;\r\n]", page.argument(name) or "")]
+    names = [each for each in names if each]
+    for each in names:
+        wire.check_name(each)
+    return names
+
+
+class CoursesHandler(PageHandler):
     """All courses, and a form that creates one."""
 
     async def get(self) -> None:
@@ -54,14 +51,17 @@ class CoursesHandler(AdminPageHandler):
         self.render_page("admin_courses.html", rows=rows, states=states)
 
     async def act(self) -> None:
-        course_id = self.required("course_id")
-        instructors = self.names("instructors")
+        course_id = required(self, "course_id")
+        instructors = _names(self, "instructors")
         await self.transact(courses.create_course, self.identity, course_id, instructors)
         taught_by = f"taught by {', '.join(instructors)}" if instructors else "without instructors"
-        self.done(f"Course {course_id} was created, {taught_by}.", "pages", "admin")
+        self.done(f"Course {course_id} was created, {taught_by}.", *ADMIN)
+
+    def back(self) -> tuple[str, ...]:
+        return ADMIN
 
 
-class CourseHandler(AdminPageHandler):
+class CourseHandler(PageHandler):
     """One course: who teaches it, and whether it is there."""
 
     async def get(self, course_id: str) -> None:
@@ -82,13 +82,13 @@ class CourseHandler(AdminPageHandler):
         await actions[what](course_id)
 
     async def _appoint(self, course_id: str) -> None:
-        names = self.names("instructors")
+        names = _names(self, "instructors")
         await self.transact(courses.appoint_instructors, self.identity, course_id, names)
         is_are = "is" if len(names) == 1 else "are"
         self._done(course_id, f"{', '.join(names)} {is_are} teaching {course_id} now.")
 
     async def _remove(self, course_id: str) -> None:
-        name = self.required("username")
+        name = required(self, "username")
         await self.transact(rosters.remove_instructor, self.identity, course_id, name)
         self._done(course_id, f"{name} is no longer in {course_id}.")
 
@@ -103,24 +103,24 @@ class CourseHandler(AdminPageHandler):
     async def _purge(self, course_id: str) -> None:
         typed = self.argument("typed") or ""
         await self.transact(courses.purge_deleted_course, self.identity, course_id, typed)
-        self.done(f"Course {course_id} and all its work were erased.", "pages", "admin")
+        self.done(f"Course {course_id} and all its work were erased.", *ADMIN)
 
     def _done(self, course_id: str, notice: str) -> None:
-        self.done(notice, "pages", "admin", "course", course_id)
+        self.done(notice, *ADMIN, "course", course_id)
 
     def back(self) -> tuple[str, ...]:
         is_form = self.request.method == "POST"
-        return ("pages", "admin", "course", *self.path_args) if is_form else super().back()
+        return (*ADMIN, "course", *self.path_args) if is_form else ADMIN
 
 
-class StorageHandler(AdminPageHandler):
+class StorageHandler(PageHandler):
     async def get(self) -> None:
         usage = await self.read_long(storage.measure, self.identity)
         largest = await self.read_long(storage.list_largest, self.identity)
         self.render_page("admin_storage.html", usage=usage, largest=largest)
 
 
-class HealthHandler(AdminPageHandler):
+class HealthHandler(PageHandler):
     """Answers also while the Hub or the database is silent."""
 
     async def get(self) -> None:

@@ -11,22 +11,25 @@ from typing import Any
 
 from ngshare import audit, wire
 from ngshare.handlers.directories import attachment
-from ngshare.pages.admin import AdminPageHandler
+from ngshare.pages.base import PageHandler
 
 MAX_ROWS = 100_000
 ROWS_AT_ONCE = 1000
 HEADINGS = ("time", "by", "action", "course", "assignment", "username", "detail")
 
 
-class AuditHandler(AdminPageHandler):
+class AuditHandler(PageHandler):
     async def get(self) -> None:
         course_id = self.argument("course") or None
         view = replace(self.view(audit.COLUMNS, "-at"), filters={"course": course_id})
         rows = await self.read_long(audit.list_entries, self.identity, view, course_id)
         self.render_page("admin_audit.html", rows=rows, course_id=course_id, max_rows=MAX_ROWS)
 
+    def back(self) -> tuple[str, ...]:
+        return ("pages", "admin", "audit")
 
-class AuditCsvHandler(AdminPageHandler):
+
+class AuditCsvHandler(PageHandler):
     """What the page's search finds, newest first, sent as it is read."""
 
     async def get(self) -> None:

@@ -192,14 +192,22 @@ def test_the_assignment_list_asks_little(school: School, proxy: Proxy) -> None:
     ]
 
 
-def test_the_assignment_list_shows_an_outage_as_a_failure(school: School) -> None:
+def test_the_assignment_list_says_what_went_wrong(school: School) -> None:
     school.alice.url = "http://127.0.0.1:9/services/ngshare/"
     school.alice.configure()
+    here = {"course_id": COURSE, "assignment_id": "ps1"}
     with Jupyter(school.alice) as jupyter:
         for path in ("courses", f"assignments?course_id={COURSE}"):
             answer = jupyter.json("GET", path)
             assert not answer["success"]
-            assert "exchange directory does not exist" in answer["value"]
+            assert answer["value"].startswith("ngshare can't be reached")
+        answer = jupyter.json("POST", "assignments/submit", data=here)
+        assert not answer["success"]
+        assert answer["value"] == f"There is no folder {school.alice.work}/ps1"
+        # What another exchange says is left as it is.
+        school.alice.configure("c.ExchangeFactory.list = 'nbgrader.exchange.default.ExchangeList'")
+        answer = jupyter.json("GET", "courses")
+        assert "exchange directory does not exist" in answer["value"]
 
 
 def test_the_course_list_works_without_the_plugin_and_tells_an_outage_with_it(

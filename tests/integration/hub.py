@@ -32,9 +32,6 @@ MANAGER_TOKEN = "fedcba9876543210" * 4
 ADMIN = "root_admin"
 
 CONFIG = """
-from jupyterhub.services.service import _ServiceSpawner
-from jupyterhub.spawner import LocalProcessSpawner
-
 c = get_config()
 c.JupyterHub.bind_url = {public_url!r}
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub_port}"
@@ -60,6 +57,11 @@ c.JupyterHub.load_roles = [
     {{"name": "user", "scopes": ["self", "access:services!service=ngshare"]}},
     {{"name": "manager", "scopes": ["admin:users", "tokens"], "services": ["manager"]}},
 ]
+"""
+
+LOOK_EVERY_SECOND = """
+from jupyterhub.services.service import _ServiceSpawner
+from jupyterhub.spawner import LocalProcessSpawner
 
 
 def look_after_the_service_every_second(spawner):
@@ -158,7 +160,7 @@ class Hub:
         public_port, hub_port, proxy_api_port, service_port = free_ports(4)
         self.url = f"http://127.0.0.1:{public_port}{self.base_url}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        config = CONFIG.format(
+        config = LOOK_EVERY_SECOND + CONFIG.format(
             public_url=self.url,
             hub_port=hub_port,
             proxy_api_port=proxy_api_port,

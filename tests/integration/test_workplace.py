@@ -190,3 +190,5 @@ def test_where_nbgrader_uses_ngshare_all_is_well(place: Place, course: Api) -> N
     assert place.manage("list") == ("course1\tinstructor\n", "")
     place.environment["NGSHARE_URL"] = "http://127.0.0.1:9/"  # which counts more
     assert "Nothing listens at http://127.0.0.1:9/" in place.manage("list", status=1)[1]
+    said, _ = place.run("ngshare.doctor", status=1)
+    assert f"WRONG:     nbgrader uses another server, {course.url}, than other commands." in said

@@ -127,6 +127,8 @@ def test_a_new_person_of_the_same_name_sees_nothing_of_the_old_one(
     assert files(course, name, old) == {"a": b"secret"}
     listed = course.user("kevin").ok("GET", "submissions/course1/challenge")["submissions"]
     assert [each["student_id"] for each in listed] == [name, "lawrence"]
+    old_one = database.read(people.get_person, ROOT, name)
+    assert [(role.course_id, role.active) for role in old_one.roles] == [("course1", False)]
     assert log_of(database, "deactivate person") == [("lawrence", f"now {name}")]
 
 

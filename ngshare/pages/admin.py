@@ -32,8 +32,8 @@ def required(page: PageHandler, name: str) -> str:
 
 
 def _names(page: PageHandler, name: str) -> list[str]:
-    """User names from a field of a form, between commas or lines."""
-    names = [each.strip() for each in re.split("[,;\r\n]", page.argument(name) or "")]
+    """User names from a field of a form, between commas."""
+    names = [each.strip() for each in re.split("[,;]", page.argument(name) or "")]
     names = [each for each in names if each]
     for each in names:
         wire.check_name(each)

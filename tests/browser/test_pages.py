@@ -85,6 +85,11 @@ PAGES = [
     (INSTRUCTOR, "", "My courses"),
     (ADMIN, "", "All courses"),
     ("nobody", "", "My courses"),
+    (STUDENT, f"pages/course/{COURSE}", COURSE),
+    (STUDENT, f"pages/assignment/{COURSE}/ps1", "ps1"),
+    (STUDENT, f"pages/assignment/{COURSE}/{quote(ODD, safe='')}", ODD),
+    (STUDENT, f"pages/feedback/{COURSE}/ps1/{STUDENT}?timestamp=", "Feedback on ps1"),
+    (INSTRUCTOR, f"pages/submission/{COURSE}/ps1/{STUDENT}", f"Submissions of {STUDENT} to ps1"),
 ]
 
 
@@ -118,4 +123,31 @@ def test_light_and_dark_are_chosen_by_a_button_and_kept(visit: Visit) -> None:
     visitor.page.get_by_role("button", name="Light or dark").click()
     expect(html).to_have_attribute("data-bs-theme", "light")
     visitor.page.evaluate("localStorage.clear()")
+    assert visitor.problems == []
+
+
+def test_a_student_hands_in_once_however_often_the_button_is_clicked(visit: Visit) -> None:
+    visitor = visit("bob")
+    visitor.open(f"pages/assignment/{COURSE}/ps1")
+    page = visitor.page
+    files = {"name": "notebook.ipynb", "mimeType": "", "buffer": b"{}"}
+    page.get_by_label("Files", exact=True).set_input_files([files])  # type: ignore[list-item]
+    page.get_by_role("button", name="Hand in").dblclick()
+    expect(page.get_by_role("status")).to_contain_text("Handed in ps1")
+    expect(page.locator("#submissions tbody tr")).to_have_count(1)
+    page.get_by_text("Receipt").click()
+    expect(page.get_by_text("SHA-256").last).to_be_visible()
+    visitor.inspect("handed-in")
+
+
+def test_feedback_opens_in_a_tab_of_its_own_and_runs_no_script(visit: Visit) -> None:
+    visitor = visit(STUDENT)
+    visitor.open(f"pages/assignment/{COURSE}/ps1")
+    visitor.page.get_by_role("link", name="Feedback").click()
+    with visitor.page.expect_popup() as opened:
+        visitor.page.get_by_role("link", name="notebook.html").click()
+    expect(opened.value.locator("body")).to_contain_text("Well done")
+    assert opened.value.title() != "mine"
+    assert opened.value.evaluate("origin") == "null"
+    opened.value.close()
     assert visitor.problems == []

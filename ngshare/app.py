@@ -185,8 +185,8 @@ class NgShare(Application):
         1000,
         min=0,
         help="""How many submissions to one assignment are kept of a user. None is ever removed
-        to make room: who has so many can't submit to the assignment any more. 0 for any
-        number.""",
+        to make room: who has so many can't submit to the assignment any more, unless an
+        instructor removes some. 0 for any number.""",
     ).tag(config=True)
 
     max_submissions_per_minute = Integer(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, func, literal, select
 from ngshare import wire
 from ngshare.database.models import (
     INSTRUCTOR,
+    REMOVED,
     STUDENT,
     Assignment,
     Blob,
@@ -92,6 +93,7 @@ TABLES: dict[str, Select] = {
         User.name.label("student_id"),
     )
     .join(User, User.pk == Submission.user_pk)
+    .where(Submission.pk.not_in(REMOVED))
     .order_by(Submission.pk),
     "files": select(
         SnapshotFile.pk.label("_id"),
@@ -109,11 +111,13 @@ TABLES: dict[str, Select] = {
         Submission.pk.label("left_id"), SnapshotFile.pk.label("right_id")
     )
     .join(SnapshotFile, SnapshotFile.snapshot_pk == Submission.snapshot_pk)
+    .where(Submission.pk.not_in(REMOVED))
     .order_by(Submission.pk, SnapshotFile.pk),
     "feedback_files_assoc_table": select(
         Feedback.submission_pk.label("left_id"), SnapshotFile.pk.label("right_id")
     )
     .join(SnapshotFile, SnapshotFile.snapshot_pk == Feedback.snapshot_pk)
+    .where(Feedback.submission_pk.not_in(REMOVED))
     .order_by(Feedback.submission_pk, SnapshotFile.pk),
 }
 

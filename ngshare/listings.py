@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased
 from ngshare.database.blobs import MISSING
 from ngshare.database.models import (
     INSTRUCTOR,
+    REMOVED,
     Assignment,
     Blob,
     Course,
@@ -232,7 +233,7 @@ def _select_submissions(identity: Identity, part: Part) -> Select:
         .join(User, User.pk == Submission.user_pk)
         .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
         .where(Assignment.released_at.is_not(None), Course.deleted_at.is_(None))
-        .where(Submission.pk > part.after)
+        .where(Submission.pk > part.after, Submission.pk.not_in(REMOVED))
         .order_by(Submission.pk)
         .limit(part.limit)
     )
@@ -251,6 +252,7 @@ def _select_submissions(identity: Identity, part: Part) -> Select:
             later.assignment_pk == Submission.assignment_pk,
             later.user_pk == Submission.user_pk,
             later.at > Submission.at,
+            later.pk.not_in(REMOVED),
         ]
         if part.before is not None:
             is_later.append(later.at <= part.before)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased
 from ngshare.assignments import get_assignment
 from ngshare.database.models import (
     INSTRUCTOR,
+    REMOVED,
     STUDENT,
     Assignment,
     Course,
@@ -25,6 +26,8 @@ from ngshare.listings import courses_of, user_pk_of
 from ngshare.permissions import Identity, require_member, require_self_or_instructor
 from ngshare.submissions import get_student_pk
 from ngshare.tables import Rows, View, load_rows
+
+_IN_SIGHT = Submission.pk.not_in(REMOVED)
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def _select_work(identity: Identity) -> Select:
             func.max(has_feedback).label("feedback_for"),
         )
         .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
-        .where(Submission.user_pk == user_pk_of(identity))
+        .where(Submission.user_pk == user_pk_of(identity), _IN_SIGHT)
         .group_by(Submission.assignment_pk)
         .subquery()
     )
@@ -184,7 +187,7 @@ def load_submissions(
         .join(Snapshot, Snapshot.pk == Submission.snapshot_pk)
         .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
         .outerjoin(given, given.pk == Feedback.snapshot_pk)
-        .where(Submission.assignment_pk == assignment_pk, is_theirs)
+        .where(Submission.assignment_pk == assignment_pk, is_theirs, _IN_SIGHT)
     )
     return load_rows(connection, query, view, SUBMISSIONS, [], Submission.pk.desc())
 
@@ -201,6 +204,7 @@ _OF_COURSE = and_(
     Assignment.pk == Submission.assignment_pk,
     Assignment.course_pk == Course.pk,
     Assignment.released_at.is_not(None),
+    _IN_SIGHT,
 )
 _COURSES = {
     "course_id": Course.name,

@@ -11,6 +11,7 @@ from ngshare.database import blobs, snapshots
 from ngshare.database.blobs import PackedBlob, Reference
 from ngshare.database.engine import insert
 from ngshare.database.models import (
+    REMOVED,
     Assignment,
     Feedback,
     Release,
@@ -96,6 +97,7 @@ def _visible_snapshots(access: Access) -> Select:
     if not access.is_instructor:
         me = select(User.pk).where(User.name == access.identity.name).scalar_subquery()
         in_sight.append(Submission.user_pk == me)
+    in_sight.append(Submission.pk.not_in(REMOVED))
     submissions = (
         select(Submission.snapshot_pk)
         .join(Assignment, Assignment.pk == Submission.assignment_pk)

@@ -13,7 +13,7 @@ from ngshare.assignments import get_assignment
 from ngshare.audit import Change
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
-from ngshare.database.models import Membership, Snapshot, Submission, User
+from ngshare.database.models import REMOVED, Membership, Snapshot, Submission, User
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
 from ngshare.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from ngshare.limits import UNLIMITED, Limits
@@ -25,6 +25,8 @@ from ngshare.permissions import (
     require_self_or_instructor,
 )
 from ngshare.users import ensure_users
+
+OTHER_FILES = "This Idempotency-Key stands for a submission of other files"
 
 
 class Listed(NamedTuple):
@@ -85,11 +87,13 @@ _WHOSE = (
     Submission.assignment_pk == bindparam("assignment_pk"),
     Submission.user_pk == bindparam("user_pk"),
 )
+_IN_SIGHT = Submission.pk.not_in(REMOVED)
 _LAST_SNAPSHOT = (
-    select(Submission.snapshot_pk).where(*_WHOSE).order_by(Submission.at.desc()).limit(1)
+    select(Submission.snapshot_pk).where(*_WHOSE, _IN_SIGHT).order_by(Submission.at.desc()).limit(1)
 )
+# What was removed makes room, but for the clock and for the count of a minute it stays.
 _SO_FAR = select(
-    func.count(),
+    func.count().filter(_IN_SIGHT),
     # Those of a clock that was ahead don't count.
     func.sum(case((Submission.at.between(bindparam("minute_ago"), bindparam("now")), 1), else_=0)),
     func.max(Submission.at),
@@ -97,7 +101,13 @@ _SO_FAR = select(
 ).where(*_WHOSE)
 _BEFORE = _LAST_SNAPSHOT.where(Submission.at < bindparam("at"))
 _BY_KEY = (
-    select(Submission.pk, Submission.at, Submission.snapshot_pk, Snapshot.digest)
+    select(
+        Submission.pk,
+        Submission.at,
+        Submission.snapshot_pk,
+        Snapshot.digest,
+        Submission.pk.in_(REMOVED).label("is_removed"),
+    )
     .join(Snapshot, Snapshot.pk == Submission.snapshot_pk)
     .where(*_WHOSE, Submission.idempotency_key == bindparam("key"))
 )
@@ -118,7 +128,7 @@ def submit(
         key: the client's name for this submission; another call with it gets the same receipt.
 
     Raises:
-        Conflict: the key stands for another directory.
+        Conflict: the key stands for another directory, or for a submission that was removed.
         MissingContent: see references.resolve.
         TooManyRequests, TooLarge: one of the limits is reached.
         others: see require_submitter.
@@ -131,7 +141,7 @@ def submit(
     whose = {"assignment_pk": assignment_pk, "user_pk": user_pk}
     if key is not None and (earlier := _find(connection, whose, key)):
         if earlier.digest != directory.digest:
-            raise Conflict("This Idempotency-Key stands for a submission of other files")
+            raise Conflict(OTHER_FILES)
         return earlier
     directory = references.resolve(connection, access, directory, limits)
     now = datetime.now(timezone.utc)
@@ -150,10 +160,17 @@ def submit(
 
 
 def _find(connection: Connection, whose: dict[str, int], key: str) -> Receipt | None:
-    """The receipt of the submission of this name."""
+    """The receipt of the submission of this name.
+
+    Raises:
+        Conflict: it was removed. A receipt would say that it is there, and to record it once more
+            would undo what an instructor has done, perhaps by a call that was long on its way.
+    """
     row = connection.execute(_BY_KEY, {**whose, "key": key}).one_or_none()
     if row is None:
         return None
+    if row.is_removed:
+        raise Conflict("An instructor has removed this submission; hand it in anew if you like")
     before = connection.scalar(_BEFORE, {**whose, "at": row.at})
     return Receipt(row.pk, row.at, row.digest, is_duplicate=before == row.snapshot_pk)
 
@@ -218,12 +235,14 @@ def get_submission(
     student_id: str,
     timestamp: str | None,
     keep: bool = False,
+    to_erase: bool = False,
 ) -> Row:
     """The pk, at and snapshot_pk of a submission.
 
     Args:
         timestamp: as the wire has it; empty for the latest, None where it was to be supplied.
         keep: see get_assignment.
+        to_erase: also find one that is out of sight, and let nobody refer to it any more.
 
     Raises: see fetch_submission.
     """
@@ -234,6 +253,7 @@ def get_submission(
     query = select(Submission.pk, Submission.at, Submission.snapshot_pk).where(
         Submission.assignment_pk == assignment_pk, Submission.user_pk == student_pk
     )
+    query = query.with_for_update() if to_erase else query.where(_IN_SIGHT)
     if timestamp:
         query = query.where(Submission.at == wire.parse_timestamp(timestamp))
     row = connection.execute(query.order_by(Submission.at.desc()).limit(1)).one_or_none()
@@ -268,7 +288,7 @@ def _list(connection: Connection, assignment_pk: int, user_pk: int | None = None
     query = (
         select(User.name, Submission.at)
         .join(Submission, Submission.user_pk == User.pk)
-        .where(Submission.assignment_pk == assignment_pk)
+        .where(Submission.assignment_pk == assignment_pk, _IN_SIGHT)
         .order_by(Submission.at, Submission.pk)
     )
     if user_pk is not None:

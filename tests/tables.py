@@ -16,8 +16,8 @@ from ngshare.database.snapshots import PackedSnapshot
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
-def read_tables(database: Database) -> Tables:
-    """Every row of every table."""
+def read_tables(database: Database, but: str = "") -> Tables:
+    """Every row of every table but one."""
     with database.engine.connect() as connection:
         return {
             table.name: [
@@ -25,6 +25,7 @@ def read_tables(database: Database) -> Tables:
                 for row in connection.execute(select(table).order_by(*table.primary_key.columns))
             ]
             for table in Base.metadata.sorted_tables
+            if table.name != but
         }
 
 

@@ -117,6 +117,15 @@ def test_handing_in_and_feedback_are_noted(course: Api, log: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize("purge", [False, True])
+def test_removed_submissions_are_noted(course: Api, log: Any, purge: bool) -> None:
+    timestamp = course.user("lawrence").submit("course1", "challenge", {"a": b"1"})
+    query = {"timestamp": timestamp, "purge": str(purge).lower()}
+    course.user("kevin").ok("DELETE", "submission/course1/challenge/lawrence", **query)
+    action = "purge submission" if purge else "remove submission"
+    assert log()[1:] == [("kevin", action, "course1", "challenge", "lawrence", timestamp)]
+
+
 def add(caller: Caller, *names: str) -> None:
     students = [{"username": name, **person(name)} for name in names]
     caller.ok("POST", "students/course1", students=json.dumps(students))

@@ -92,7 +92,7 @@ ALLOWED = {
     "submissions/course1/challenge": "GET HEAD",
     "submissions/course1/challenge/eric": "GET HEAD",
     "submission/course1/challenge": "POST",
-    "submission/course1/challenge/eric": "GET HEAD",
+    "submission/course1/challenge/eric": "GET HEAD DELETE",
     "feedback/course1/challenge/eric": "GET HEAD POST",
     "blob/course1/00": "PUT",
     "initialize-Data6ase": "GET HEAD",

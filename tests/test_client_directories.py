@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from ngshare.client import NgShareClient, describe
-from ngshare.errors import Conflict, InvalidRequest, LocalFileError, NotFound
+from ngshare.database.engine import Database
+from ngshare.errors import Conflict, InvalidRequest, LocalFileError, NotFound, PermissionDenied
 from ngshare.handlers.blobs import BlobHandler
 from tests.api import Api, at_once, read_files, write_files
 from tests.neighbours import Proxy, Stranger, json_reply
+from tests.tables import read_tables
 
 Connect = Callable[..., NgShareClient]
 Meet = Callable[..., Stranger]
@@ -92,6 +94,23 @@ def test_work_is_submitted_collected_and_answered(
     lawrence.fetch_feedback(*where, first["timestamp"], place / "got")
     assert read_files(place / "got") == read_files(place / "feedback")
     assert lawrence.fetch_feedback(*where, second["timestamp"], place / "none")["files"] == []
+
+
+def test_a_submission_is_removed_and_erased(
+    kevin: NgShareClient, lawrence: NgShareClient, database: Database, place: Path
+) -> None:
+    files = write_files(place / "1", {"a.ipynb": b"1"})
+    first, second = (lawrence.submit("course1", "challenge", files) for _ in range(2))
+    where = ("course1", "challenge", "lawrence")
+    kevin.remove_submission(*where, second["timestamp"])
+    assert [each["timestamp"] for each in lawrence.list_submissions()] == [first["timestamp"]]
+    assert len(read_tables(database)["submissions"]) == 2
+    kevin.remove_submission(*where, second["timestamp"], purge=True)
+    assert len(read_tables(database)["submissions"]) == 1
+    with pytest.raises(InvalidRequest, match="Please supply timestamp"):
+        kevin.remove_submission(*where, "")
+    with pytest.raises(PermissionDenied):
+        lawrence.remove_submission(*where, first["timestamp"])
 
 
 def test_what_a_list_told_is_not_asked_for_again_unless_it_is_outdated(

@@ -25,7 +25,7 @@ REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
     "assignments audit catalogue courses dump feedback limits listings mergers own_courses people"
-    " references rosters sample storage submissions tables users vitals"
+    " references removals rosters sample storage submissions tables users vitals"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -58,6 +58,7 @@ MAY_IMPORT = {
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
     "people": f"audit tables {BELOW_DOMAIN}",
     "references": f"limits {BELOW_DOMAIN}",
+    "removals": f"audit submissions {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
     "storage": BELOW_DOMAIN,

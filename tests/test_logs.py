@@ -134,6 +134,7 @@ def test_the_server_goes_on_after_a_fault(broken: Api) -> None:
         ("kevin", "GET", "students/nowhere", 404),
         ("kevin", "POST", "submission/course1/challenge", 400),
         ("kevin", "DELETE", "assignment/course1/challenge", 200),
+        ("kevin", "DELETE", "submission/course1/challenge/eric", 400),
         ("-", "GET", "courses", 401),
         ("-", "GET", "healthz", 200),
         ("-", "GET", "unknown", 404),

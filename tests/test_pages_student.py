@@ -164,6 +164,22 @@ def test_what_was_unreleased_is_not_at_home(kevin: Caller, lawrence: Caller) -> 
     assert "Nothing is released yet" in page.text
 
 
+def test_what_was_removed_is_on_no_page(kevin: Caller, lawrence: Caller) -> None:
+    kept = lawrence.submit("course1", "challenge", {"a": b"1"})
+    removed = lawrence.submit("course1", "challenge", {"a": b"2"})
+    path = "submission/course1/challenge/lawrence"
+    kevin.ok("DELETE", f"{path}?timestamp={segment(removed)}")
+    assert "times" not in open_page(lawrence, "").rows[1][2]
+    assert open_page(kevin, "").rows[1][4] == "1"
+    for reader, where in (
+        (lawrence, "pages/assignment/course1/challenge"),
+        (kevin, f"pages/{path}"),
+    ):
+        text = open_page(reader, where).text
+        assert kept in text
+        assert removed not in text
+
+
 def test_a_student_who_left_finds_his_submissions_at_home(kevin: Caller, lawrence: Caller) -> None:
     lawrence.submit("course1", "challenge", {"a": b"1"})
     kevin.ok("DELETE", "student/course1/lawrence")

@@ -104,6 +104,10 @@ GET submissions/C1/A1/STU     401  401  403  403  403  200  403    403   403   2
 GET submissions/C1/A1/SELF    401  401  404  200  200  200  200    404   404   404   403   403   404
 GET submission/C1/A1/STU      401  401  403  403  403  200  403    403   403   200   403   403   200
 GET submission/C1/A1/SELF     401  401  404  200  200  200  200    404   404   404   403   403   404
+DELETE submission/C1/A1/STU  401  401  403  403  403  200  403    403   403   200   403   403   200
+DELETE submission/C1/A1/STU?purge 401  401  403  403  403  200  403    403   403   200   403   403   200
+DELETE submission/C1/A1/SELF 401  401  403  403  403  200  403    403   403   404   403   403   404
+DELETE submission/C1/GONE/STU 401  401  403  403  403  404  403    403   403   404   403   403   404
 POST feedback/C1/A1/STU       401  401  403  403  403  200  403    403   403   200   403   403   200
 POST feedback/C1/A1/SELF      401  401  403  403  403  200  403    403   403   404   403   403   404
 GET feedback/C1/A1/STU        401  401  403  403  403  200  403    403   403   200   403   403   200

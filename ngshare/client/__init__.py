@@ -268,6 +268,22 @@ class NgShareClient:
         where = ("submission", course_id, assignment_id)
         return self._upload("POST", where, files, headers={"Idempotency-Key": key})
 
+    def remove_submission(
+        self,
+        course_id: str,
+        assignment_id: str,
+        student_id: str,
+        timestamp: str,
+        purge: bool = False,
+    ) -> None:
+        """Take a submission and its feedback out of sight, for instructors.
+
+        Args:
+            purge: erase both for good; also finds what is out of sight.
+        """
+        where = ("submission", course_id, assignment_id, student_id)
+        self._transport.call("DELETE", *where, query={"timestamp": timestamp, **_purge(purge)})
+
     def release_feedback(
         self,
         course_id: str,

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    select,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -205,6 +206,25 @@ class Submission(Base):
     at: Mapped[datetime]
     snapshot_pk: Mapped[int] = mapped_column(Key, ForeignKey("snapshots.pk"))
     idempotency_key: Mapped[str | None] = mapped_column(Text)
+
+
+class Removal(Base):
+    """That a submission is out of sight of every call but the one that purges it.
+
+    This is no column of submissions, because lists would be slower with it: they find what they
+    need in an index.
+    """
+
+    __tablename__ = "removals"
+
+    submission_pk: Mapped[int] = mapped_column(
+        Key, ForeignKey("submissions.pk", ondelete="CASCADE"), primary_key=True
+    )
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(Text)
+
+
+REMOVED = select(Removal.submission_pk)
 
 
 class Feedback(Base):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -22,9 +23,11 @@ from ngshare.errors import NgShareError
 from ngshare.exchange.base import Exchange
 from ngshare.exchange.cache import Cache, Entry
 from ngshare.exchange.folders import is_folder_name
+from ngshare.exchange.many import run_all
 from ngshare.exchange.recent import forget
 
 Info = dict[str, Any]
+Job = Callable[[], None]
 
 IDS = ("course_id", "student_id", "assignment_id")
 
@@ -59,31 +62,50 @@ class ExchangeList(Exchange, abc.ExchangeList):
     def remove_files(self) -> list[Info]:
         """The list of what is removed.
 
-        Assignments are taken back, and what was handed in stays. Of the cached submissions only
-        the copies on this computer are removed.
+        Assignments are taken back, and what was handed in stays. Submissions are taken out of
+        sight; of the cached ones only the copies on this computer are removed.
         """
-        if self.inbound:
-            self.fail("ngshare keeps all that was handed in: submissions can't be removed")
         self.for_instructors = not self.cached
         assignments = self._assignments()
+        if self.inbound:
+            self._require_instructor(assignments)
         self._print(f"Removing {self._kind.lower()} assignments:", assignments)
         if self.cached:
             for assignment in assignments:
                 for info in assignment["submissions"]:
                     self.cached_copies.remove(entry_of(info))
+        elif self.inbound:
+            self._remove("submissions", self._removals(assignments))
         else:
-            self._unrelease(assignments)
+            self._remove("assignments", self._unreleases(assignments))
         return assignments
 
-    def _unrelease(self, assignments: list[Info]) -> None:
-        failures: dict[str, NgShareError | OSError] = {}
+    def _require_instructor(self, assignments: list[Info]) -> None:
+        """Fail before anything is removed: students are shown their own submissions here."""
+        roles = {each["course_id"]: each["role"] for each in self.ask("list_courses")}
         for info in assignments:
-            try:
-                self.client.unrelease_assignment(info["course_id"], info["assignment_id"])
-            except NgShareError as error:
-                failures[f"{info['course_id']} {info['assignment_id']}"] = error
+            if roles.get(info["course_id"], "student") == "student":
+                self.fail(
+                    "Only instructors can remove what was handed in, and you are none of the "
+                    f'course "{info["course_id"]}"'
+                )
+
+    def _removals(self, assignments: list[Info]) -> dict[str, Job]:
+        infos = [info for assignment in assignments for info in assignment["submissions"]]
+        keys = ("course_id", "assignment_id", "student_id", "timestamp")
+        return {
+            ids_of(info): partial(self.client.remove_submission, *(info[key] for key in keys))
+            for info in infos
+        }
+
+    def _unreleases(self, assignments: list[Info]) -> dict[str, Job]:
+        names = [(info["course_id"], info["assignment_id"]) for info in assignments]
+        return {" ".join(name): partial(self.client.unrelease_assignment, *name) for name in names}
+
+    def _remove(self, what: str, jobs: Mapping[str, Job]) -> None:
+        failures = run_all(jobs, self.client.parallel, f"Removing {what}", self.log)
         forget()
-        self.fail_if_any(failures, "These assignments could not be removed")
+        self.fail_if_any(failures, f"These {what} could not be removed")
 
     @property
     def _kind(self) -> str:
@@ -111,8 +133,7 @@ class ExchangeList(Exchange, abc.ExchangeList):
             feedback = "feedback ready to be fetched"
         else:
             feedback = "no feedback available"
-        ids = " ".join(info[key] for key in (*IDS, "timestamp"))
-        return f"{ids} ({feedback})"
+        return f"{ids_of(info)} ({feedback})"
 
     def _assignments(self) -> list[Info]:
         if self.cached:
@@ -224,6 +245,11 @@ class ExchangeList(Exchange, abc.ExchangeList):
             {**dict(zip(IDS, ids, strict=True)), "status": group[0]["status"], "submissions": group}
             for ids, group in ((ids, list(group)) for ids, group in groupby(submissions, key))
         ]
+
+
+def ids_of(info: Info) -> str:
+    """Which submission this is, in a line of the log."""
+    return " ".join(info[key] for key in (*IDS, "timestamp"))
 
 
 def entry_of(record: Mapping[str, Any]) -> Entry:

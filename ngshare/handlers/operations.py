@@ -253,6 +253,14 @@ OPERATIONS: dict[str, Operation] = {
         {"timestamp": TIMESTAMP, "submission_id": NUMBER, "sha256": SHA256},
         LATEST,
     ),
+    "DELETE submission/{course_id}/{assignment_id}/{student_id}": Operation(
+        "removeSubmission",
+        "Remove a submission and its feedback from sight",
+        INSTRUCTORS,
+        DONE,
+        {"timestamp": WHEN, "purge": described(FLAG, "Erase both for good.")},
+        needs=("timestamp",),
+    ),
     "GET feedback/{course_id}/{assignment_id}/{student_id}": _fetch(
         "fetchFeedback",
         "The feedback on a submission; no files while there is none",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ngshare import submissions, wire
+from ngshare import removals, submissions, wire
 from ngshare.errors import InvalidRequest
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.directories import DirectoryHandler, decode_directory
@@ -105,3 +105,15 @@ class SubmissionHandler(DirectoryHandler):
             timestamp=wire.format_timestamp(submission.at),
             submission_id=submission.submission_pk,
         )
+
+    async def delete(self, course_id: str, assignment_id: str, student_id: str) -> None:
+        await self.transact(
+            removals.remove_submission,
+            self.identity,
+            course_id,
+            assignment_id,
+            student_id,
+            self.argument("timestamp"),
+            purge=self.flag("purge"),
+        )
+        self.answer()

@@ -11,6 +11,7 @@ from ngshare.errors import InvalidRequest, NgShareError, StorageFull
 from ngshare.handlers.submissions import submit
 from ngshare.listings import NOTEBOOK
 from ngshare.pages.base import PageHandler
+from ngshare.submissions import OTHER_FILES
 from ngshare.tables import View
 
 NAMED = 3  # of many files
@@ -102,7 +103,7 @@ class SubmitHandler(PageHandler):
                 f"{error.message}. Look whether your submission is on the assignment's page, "
                 "and hand in again if it is not."
             )
-        message = REUSED if error.status == 409 else error.message
+        message = REUSED if error.message == OTHER_FILES else error.message
         return f"{message}. Nothing was handed in. {ADVICE.get(error.status, '')}".strip()
 
     def back(self) -> tuple[str, ...]:

@@ -90,6 +90,15 @@ PAGES = [
     (STUDENT, f"pages/assignment/{COURSE}/{quote(ODD, safe='')}", ODD),
     (STUDENT, f"pages/feedback/{COURSE}/ps1/{STUDENT}?timestamp=", "Feedback on ps1"),
     (INSTRUCTOR, f"pages/submission/{COURSE}/ps1/{STUDENT}", f"Submissions of {STUDENT} to ps1"),
+    (ADMIN, "pages/admin", "Admin"),
+    (ADMIN, f"pages/admin/course/{COURSE}", COURSE),
+    (ADMIN, f"pages/admin/course/{quote(ODD, safe='')}", ODD),
+    (ADMIN, "pages/admin/people", "Admin"),
+    (ADMIN, f"pages/admin/people/{STUDENT}", STUDENT),
+    (ADMIN, f"pages/admin/people/{STUDENT}/merge?into=bob", f"Merge {STUDENT} into bob"),
+    (ADMIN, "pages/admin/storage", "Admin"),
+    (ADMIN, "pages/admin/health", "Admin"),
+    (ADMIN, "pages/admin/audit", "Admin"),
 ]
 
 

@@ -19,7 +19,7 @@ TOKEN = "the-token-of-the-notebook-server"
 class Jupyter:
     """Somebody's Jupyter server; use it in a `with` statement."""
 
-    def __init__(self, someone: Person) -> None:
+    def __init__(self, someone: Person, **environment: str) -> None:
         self._someone = someone
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}/"
@@ -30,7 +30,7 @@ class Jupyter:
             self._process = subprocess.Popen(
                 command,
                 cwd=someone.work,
-                env=someone.environment(),
+                env={**someone.environment(), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

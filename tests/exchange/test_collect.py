@@ -135,6 +135,24 @@ def test_without_a_due_date_the_last_submission_counts(school: School) -> None:
     assert collected(school)["p1.ipynb"] == b"last"
 
 
+def test_another_structure_of_folders_and_another_gradebook_are_honoured(school: School) -> None:
+    school.release()
+    first = school.submit("alice", {"p1.ipynb": b"timely"})
+    time.sleep(0.01)
+    gradebook = f"--db=sqlite:///{school.grace.work}/grades.db"
+    duedate = f"--duedate={datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S.%f} UTC"
+    school.grace.nbgrader("db", "assignment", "add", "ps1", duedate, gradebook)
+    time.sleep(0.01)
+    school.submit("alice", {"p1.ipynb": b"late"})
+    school.grace.configure(
+        "c.CourseDirectory.directory_structure = '{assignment_id}/{nbgrader_step}/{student_id}'",
+        "c.CourseDirectory.submitted_directory = 'handed in'",
+    )
+    school.grace.nbgrader("collect", "ps1", "--before-duedate", gradebook)
+    collected = school.grace.files("ps1/handed in/alice")
+    assert collected == with_time({"p1.ipynb": b"timely"}, first)
+
+
 def test_a_shared_folder_can_be_written_by_the_group(school: School) -> None:
     school.release()
     school.submit("alice", PS1)

@@ -14,7 +14,7 @@ from traitlets.config import Config
 
 import ngshare.exchange
 from ngshare.exchange import configure_exchange, configureExchange
-from tests.exchange.people import COURSE, School
+from tests.exchange.people import COURSE, PS1, School
 
 URL = "http://ngshare.example.org/services/ngshare/"
 VERBS = {
@@ -118,6 +118,46 @@ def test_without_a_url_there_is_one_sentence_that_tells_how_to_name_one(school: 
 )
 def test_every_command_has_its_help(school: School, command: str) -> None:
     school.alice.nbgrader(command, "--help-all")
+
+
+@pytest.mark.parametrize("loudness", ["--debug", "--quiet", "--log-level=WARN"])
+def test_nbgraders_common_options_work_with_every_command(school: School, loudness: str) -> None:
+    folder = school.grace.work / "course"
+    common = ("--course", COURSE, f"--course-dir={folder}", f"--db=sqlite:///{folder}/grades.db")
+    common += ("--timezone=Europe/Berlin", "--assignment=ps1", "--notebook=p1", loudness)
+    school.grace.configure("c.ExchangeCollect.check_owner = False", course="elsewhere")
+    school.grace.write("course/release/ps1", PS1)
+    school.grace.nbgrader("release_assignment", *common)
+    school.grace.nbgrader("fetch_assignment", *common)
+    school.grace.nbgrader("submit", *common)
+    school.grace.nbgrader("collect", "--student=grace", *common)
+    collected = school.grace.files("course/submitted/grace/ps1")
+    assert collected.keys() == {*PS1, "timestamp.txt"}
+    timestamp = collected["timestamp.txt"]
+    pages = {"timestamp.txt": timestamp, "p1.html": b"good"}
+    school.grace.write("course/feedback/grace/ps1", pages)
+    school.grace.nbgrader("release_feedback", "--student=grace", *common)
+    school.grace.nbgrader("fetch_feedback", *common)
+    assert school.grace.files(f"ps1/feedback/{timestamp.decode()}") == {"p1.html": b"good"}
+    for mode in ([], ["--inbound"], ["--cached"]):
+        school.grace.nbgrader("list", *mode, *common)
+
+
+def test_a_student_may_keep_assignments_elsewhere(school: School) -> None:
+    school.release()
+    elsewhere = school.alice.work / "my" / "courses"
+    school.alice.configure(f"c.Exchange.assignment_dir = {str(elsewhere)!r}")
+    school.alice.nbgrader("fetch_assignment", "ps1")
+    assert school.alice.files("my/courses/ps1") == PS1
+    assert "phys101 ps1 (already downloaded)" in school.alice.nbgrader("list")
+    school.alice.nbgrader("submit", "ps1")
+    path = f"submission/{COURSE}/ps1/alice"
+    answer = school.grace.api.ok("GET", path)
+    assert school.grace.api.files(path) == PS1
+    school.release_feedback("alice", answer["timestamp"], {"p1.html": b"good"})
+    school.alice.nbgrader("fetch_feedback", "ps1")
+    feedback = school.alice.files("my/courses/ps1/feedback")
+    assert feedback == {f"{answer['timestamp']}/p1.html": b"good"}
 
 
 def test_sections_of_old_nbgraders_are_still_read(school: School) -> None:

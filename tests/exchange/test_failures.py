@@ -24,6 +24,7 @@ COMMANDS = [
     ("list", "--remove"),
     ("release_feedback", "ps1"),
     ("fetch_feedback", "ps1"),
+    ("list", "--inbound", "--remove"),
 ]
 
 pytestmark = pytest.mark.usefixtures("impatient")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,8 @@ from nbgrader.server_extensions.formgrader import base as formgrader_base
 
 from tests.exchange.jupyter import Jupyter
 from tests.exchange.people import COURSE, PS1, Person, School
-from tests.neighbours import Proxy
+from tests.fake_hub import FakeHub
+from tests.neighbours import Proxy, Reply, Stranger
 
 
 @pytest.fixture
@@ -222,3 +224,37 @@ def test_the_course_list_works_without_the_plugin_and_tells_an_outage_with_it(
         answer = jupyter.json("GET", "formgraders")
         assert not answer["success"]
         assert "can't be reached" in answer["value"]
+
+
+def test_with_the_plugin_the_course_list_finds_the_formgraders_of_ones_courses(
+    school: School,
+) -> None:
+    school.create_course("art", "oscar", "grace")
+    school.create_course("zoology", "oscar")
+    plugin = "c.Authenticator.plugin_class = 'ngshare.exchange.NgshareAuthPlugin'"
+    school.grace.configure(plugin)
+    services = {name: {"prefix": f"/services/{name}/"} for name in (COURSE, "art", "zoology")}
+    hub = Stranger(Reply(json.dumps(services).encode()))
+    with Jupyter(school.grace, JUPYTERHUB_API_URL=hub.url.rstrip("/")) as jupyter:
+        answer = jupyter.json("GET", "formgraders")
+    hub.close()
+    assert answer["success"], answer
+    found = [each["course_id"] for each in answer["value"] if each["kind"] == "jupyterhub"]
+    assert found == ["art", COURSE]
+
+
+def test_a_formgrader_that_is_a_service_of_the_hub_works_for_its_course(
+    school: School, the_hub: FakeHub
+) -> None:
+    the_hub.services = {COURSE}
+    grader = school.join(COURSE)
+    grader.write("source/ps1", PS1)
+    grader.write("release/ps1", PS1)
+    with Jupyter(grader) as formgrader:
+        released = formgrader.json("POST", "formgrader/api/assignment/ps1/release")
+        assert released["success"], released
+        school.submit("alice", PS1)
+        collected = formgrader.json("POST", "formgrader/api/assignment/ps1/collect")
+        assert "Collecting submission: alice ps1" in collected["log"]
+        formgrader.json("PUT", "formgrader/api/student/carol", json={})
+    assert student_names(school) == ["alice", "bob", "carol"]

@@ -301,13 +301,112 @@ def test_what_only_the_server_has_can_be_taken_off_the_list_of_this_computer(
     assert len(lines(school.join("alice", "elsewhere").nbgrader("list", "--cached"))) == 2
 
 
-@pytest.mark.parametrize("name", ["alice", "grace"])
-def test_nobody_removes_what_was_handed_in(school: School, name: str) -> None:
+def inbound(school: School) -> list[str]:
+    """What was submitted, as the instructor sees it: student, assignment, time."""
+    title, *listed = lines(school.grace.nbgrader("list", "--inbound"))
+    assert title == "Submitted assignments:"
+    return [line.removeprefix("phys101 ").partition(" (")[0] for line in listed]
+
+
+def test_instructors_remove_submissions_from_sight(school: School) -> None:
+    for name in ("ps1", "ps2"):
+        school.release(name)
+    first = school.submit("alice", PS1)
+    second = school.submit("alice", PS1)
+    school.release_feedback("alice", second, {"p1.html": b"well done"})
+    stays = school.submit("bob", PS1, "ps2")
+    assert lines(school.grace.nbgrader("list", "--inbound", "--remove", "ps1")) == [
+        "Removing submitted assignments:",
+        f"phys101 alice ps1 {first} (no feedback available)",
+        f"phys101 alice ps1 {second} (feedback ready to be fetched)",
+    ]
+    assert inbound(school) == [f"bob ps2 {stays}"]
+    assert lines(school.alice.nbgrader("list", "--inbound")) == ["Submitted assignments:"]
+    assert lines(school.alice.nbgrader("list", "--cached")) == ["Submitted assignments:"]
+    assert "No submissions" in school.grace.nbgrader("collect", "ps1")
+    assert lines(school.alice.nbgrader("list"))[1:] == ["phys101 ps1", "phys101 ps2"]
+
+
+def test_submissions_are_chosen_by_student_and_by_pattern(school: School) -> None:
     school.release()
+    of_alice = school.submit("alice", PS1)
+    school.submit("bob", PS1)
+    remove = ("list", "--inbound", "--remove")
+    school.grace.nbgrader(*remove, "--student", "bo*")
+    assert inbound(school) == [f"alice ps1 {of_alice}"]
+    assert lines(school.grace.nbgrader(*remove, "--student", "bob", "ps1"))[1:] == []
+    school.grace.nbgrader(*remove, "--student", "alice", "ps1")
+    assert inbound(school) == []
+
+
+def test_removed_submissions_have_that_status(school: School) -> None:
+    school.release()
+    timestamp = school.submit("alice", PS1)
+    [info] = listing(school.grace, inbound=True, remove=True)
+    [submission] = info["submissions"]
+    assert (info["status"], submission["status"]) == ("removed", "removed")
+    assert submission["timestamp"] == timestamp
+    assert listing(school.grace, inbound=True) == []
+
+
+def test_a_student_hands_in_anew_after_the_work_was_removed(school: School) -> None:
+    school.release()
+    school.alice.write("ps1", PS1)
+    school.alice.nbgrader("submit", "ps1")
+    school.grace.nbgrader("list", "--inbound", "--remove", "ps1")
+    school.alice.nbgrader("submit", "ps1")
+    school.grace.nbgrader("collect", "ps1")
+    [line] = inbound(school)
+    collected = school.grace.files("submitted/alice/ps1")
+    assert line == f"alice ps1 {collected['timestamp.txt'].decode()}"
+
+
+def test_a_student_cannot_remove_what_was_handed_in(school: School) -> None:
+    school.release()
+    school.alice.write("ps1", PS1)
+    school.alice.nbgrader("submit", "ps1")
+    for course in (COURSE, "*"):
+        school.alice.configure(course=course)
+        before = (inbound(school), tree(school.alice.home))
+        output = school.alice.nbgrader("list", "--inbound", "--remove", status=1)
+        assert output.splitlines() == [
+            "[ListApp | CRITICAL] Only instructors can remove what was handed in, and you are none "
+            'of the course "phys101"',
+            "[ListApp | ERROR] nbgrader list failed",
+        ]
+        assert (inbound(school), tree(school.alice.home)) == before
+
+
+def test_where_one_teaches_and_learns_nothing_is_removed_unless_a_course_is_named(
+    school: School,
+) -> None:
+    school.create_course("art", "oscar", "grace")
+    school.release(course="art")
+    school.release()
+    school.grace.api.submit("art", "ps1", PS1)
     school.submit("alice", PS1)
-    output = getattr(school, name).nbgrader("list", "--inbound", "--remove", status=1)
-    assert "ngshare keeps all that was handed in: submissions can't be removed" in output
-    assert len(school.grace.api.ok("GET", f"submissions/{COURSE}/ps1")["submissions"]) == 1
+    school.grace.configure(course="*")
+    remove = ("list", "--inbound", "--remove")
+    assert 'you are none of the course "art"' in school.grace.nbgrader(*remove, status=1)
+    assert len(listing(school.grace, "*", inbound=True)) == 2
+    school.grace.nbgrader(*remove, "--course", COURSE)
+    [left] = listing(school.grace, "*", inbound=True)
+    assert left["course_id"] == "art"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_submission_that_cannot_be_removed_does_not_stop_the_rest(
+    school: School, proxy: Proxy
+) -> None:
+    school.release()
+    times = {name: school.submit(name, PS1) for name in ("alice", "bob", "grace")}
+    grace = school.join("grace", "office", proxy.url)
+    proxy.cut_answers_after(0, to="DELETE submission/phys101/ps1/bob")
+    output = grace.nbgrader("list", "--inbound", "--remove", status=1)
+    assert f"phys101 bob ps1 {times['bob']}: ngshare can't be reached" in output
+    said = f"These submissions could not be removed: phys101 bob ps1 {times['bob']}"
+    assert output.splitlines()[-2] == f"[ListApp | CRITICAL] {said}"
+    assert inbound(school) == []  # of bob's the answer alone was lost
 
 
 def test_inbound_and_cached_exclude_each_other(school: School) -> None:

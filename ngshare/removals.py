@@ -1,0 +1,67 @@
+"""Removals: submissions that instructors take out of sight, or erase."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from sqlalchemy import Connection, Row, delete, select
+
+from ngshare import audit, wire
+from ngshare.audit import Change
+from ngshare.database import blobs, snapshots
+from ngshare.database.engine import insert
+from ngshare.database.models import Feedback, Removal, Submission
+from ngshare.permissions import Identity, require_instructor
+from ngshare.submissions import get_submission
+
+
+def remove_submission(
+    connection: Connection,
+    identity: Identity,
+    course_id: str,
+    assignment_id: str,
+    student_id: str,
+    timestamp: str | None,
+    purge: bool,
+) -> None:
+    """Take a submission out of sight, with its feedback, for instructors; with purge, erase both.
+
+    Only purge destroys, and it also finds submissions that are out of sight.
+
+    Args:
+        timestamp: of the submission as the wire has it; here nothing stands for the latest.
+
+    Raises:
+        NotFound: no such course, assignment, person in the course, or submission.
+        InvalidRequest: the timestamp is missing or can't be read.
+    """
+    access = require_instructor(connection, identity, course_id)
+    row = get_submission(
+        connection,
+        access,
+        assignment_id,
+        student_id,
+        timestamp or None,
+        keep=True,
+        to_erase=purge,
+    )
+    where = (course_id, assignment_id, student_id, wire.format_timestamp(row.at))
+    if purge:
+        _erase(connection, row)
+        audit.record(connection, identity, Change("purge submission", *where))
+        return
+    removal = {"submission_pk": row.pk, "at": datetime.now(timezone.utc), "by": str(identity)}
+    # If another replica removes it just now, this fails, and the transaction is repeated.
+    connection.execute(insert(connection, Removal), removal)
+    audit.record(connection, identity, Change("remove submission", *where))
+
+
+def _erase(connection: Connection, submission: Row) -> None:
+    """Remove a submission with its feedback, and the bytes that nothing else refers to."""
+    of_submission = Feedback.submission_pk == submission.pk
+    feedback = connection.scalars(select(Feedback.snapshot_pk).where(of_submission))
+    snapshot_pks = [submission.snapshot_pk, *feedback]
+    connection.execute(delete(Feedback).where(of_submission))
+    connection.execute(delete(Submission).where(Submission.pk == submission.pk))
+    _, digests = snapshots.remove(connection, snapshot_pks)
+    blobs.remove_unused(connection, digests)

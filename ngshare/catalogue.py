@@ -32,6 +32,7 @@ class ListedCourse:
     """A course and how much is in it; deleted_at is None unless it is deleted.
 
     Attributes:
+        submissions: also those that instructors have removed, which are there until a purge.
         instructors: user names, sorted; of a deleted course those that would be back.
     """
 

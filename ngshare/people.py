@@ -23,6 +23,7 @@ from ngshare.database.models import (
     Feedback,
     Membership,
     Release,
+    Removal,
     Submission,
     Upload,
     User,
@@ -43,7 +44,7 @@ class Role(NamedTuple):
 
 @dataclass(frozen=True)
 class Work:
-    """What of somebody there is in a course: submissions, and feedback on them."""
+    """What of somebody there is in a course: submissions, removed or not, and feedback on them."""
 
     course_id: str
     submissions: int
@@ -232,7 +233,7 @@ def pass_on(connection: Connection, name: str, new_name: str) -> None:
         same.by == new_name,
     )
     connection.execute(delete(Upload).where(Upload.by == name, both_sent.exists()))
-    for table in (Upload, Release, Feedback):
+    for table in (Upload, Release, Feedback, Removal):
         connection.execute(update(table).where(table.by == name).values(by=new_name))
 
 

@@ -18,6 +18,7 @@ from ngshare.database.models import (
     Feedback,
     Membership,
     Release,
+    Removal,
     Submission,
     Upload,
     User,
@@ -82,14 +83,14 @@ def test_a_renamed_person_has_all_work_roles_and_feedback_under_the_new_name(
     assert log_of(database, "rename person") == [("lawrence", "now larry")]
 
 
-def test_what_a_renamed_instructor_released_bears_the_new_name(
-    course: Api, database: Database
-) -> None:
+def test_what_a_renamed_instructor_did_bears_the_new_name(course: Api, database: Database) -> None:
     timestamp = submit(course, "lawrence", b"1")
     feedback = {"timestamp": timestamp, "files": encode({"f": b"good"})}
     course.user("kevin").ok("POST", "feedback/course1/challenge/lawrence", **feedback)
+    path = "submission/course1/challenge/lawrence"
+    course.user("kevin").ok("DELETE", path, timestamp=timestamp)
     database.write(people.rename, ROOT, "kevin", "kev")
-    for table in (Release, Feedback):
+    for table in (Release, Feedback, Removal):
         by = database.read(lambda c, table=table: list(c.scalars(select(table.by))))
         assert by == ["kev"]
 
@@ -258,6 +259,15 @@ def test_what_both_sent_ahead_is_there_once_afterwards(course: Api, database: Da
     database.write(mergers.merge, ROOT, "lawrence", "eric")
     by = database.read(lambda c: list(c.scalars(select(Upload.by))))
     assert by == ["eric", "eric"]
+
+
+def test_what_was_removed_stays_removed_when_it_moves(course: Api, database: Database) -> None:
+    removed = submit(course, "lawrence", b"1")
+    kept = submit(course, "lawrence", b"2")
+    course.user("kevin").ok("DELETE", "submission/course1/challenge/lawrence", timestamp=removed)
+    database.write(mergers.merge, ROOT, "lawrence", "eric")
+    assert timestamps(course, "eric") == [kept]
+    assert database.read(people.get_person, ROOT, "eric").submissions == 2
 
 
 def test_a_merger_of_one_name_or_with_nobody_is_refused(course: Api, database: Database) -> None:

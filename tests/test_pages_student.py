@@ -404,6 +404,7 @@ def test_a_browsers_form_needs_its_token(course: Api) -> None:
             fields = {"_xsrf": token, "key": str(form["key"]["value"])}
             response = browser.post(url, data=fields, files=files, headers=BROWSER, timeout=5)
             assert response.status_code == status
+            assert ("This form is out of date" in response.text) == (status == 403)
         assert "Handed in challenge at" in response.text
     assert count_submissions(course.user("lawrence")) == 1
 

@@ -14,7 +14,7 @@ from tornado.httputil import responses
 from tornado.web import HTTPError
 
 from ngshare import __version__, wire
-from ngshare.errors import InvalidRequest, NgShareError, NotFound
+from ngshare.errors import InvalidRequest, NgShareError, NotFound, PermissionDenied
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.directories import attachment
 from ngshare.tables import View
@@ -23,6 +23,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+OUTDATED = "This form is out of date: open its page again, and send it from there"
 NOTICE = "ngshare-notice"  # a cookie: what the page after a form says was done
 UNITS = ("KiB", "MiB", "GiB", "TiB")
 ACTING_AS = "ngshare-user"  # a cookie: who one is, stand-alone
@@ -206,7 +207,10 @@ class PageHandler(BaseHandler):
     async def post(self, *path: str) -> None:
         if not self.stand_alone:
             self.request.arguments["_xsrf"] = [self.raw_argument("_xsrf") or b""]
-            self.check_xsrf_cookie()
+            try:
+                self.check_xsrf_cookie()
+            except PermissionDenied:
+                raise PermissionDenied(OUTDATED) from None
         await self.act(*path)
 
     async def act(self, *path: Any, **_: Any) -> None:

@@ -160,5 +160,5 @@ class HealthHandler(PageHandler):
         except NgShareError as error:
             problem = error.message
         except asyncio.TimeoutError:
-            problem = f"It did not answer within {HUB_WAIT_SECONDS:g} seconds"
+            problem = f"It did not answer within {HUB_WAIT_SECONDS:g} s"
         return 1000 * (time.perf_counter() - started), problem

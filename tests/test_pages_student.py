@@ -279,6 +279,14 @@ def test_the_released_files_are_listed_and_downloaded(kevin: Caller, lawrence: C
     assert row[1].endswith("version 2")
 
 
+def test_of_very_many_released_files_a_part_is_listed(kevin: Caller, lawrence: Caller) -> None:
+    files = {f"f{number:03}": b"" for number in range(203)}
+    kevin.ok("PUT", "assignment/course1/challenge", files=encode(files))
+    page = open_page(lawrence, "pages/assignment/course1/challenge")
+    assert len(page.rows) == 201
+    assert "and 3 more" in page.texts["p"]
+
+
 def test_a_file_is_handed_in_and_the_receipt_shown(kevin: Caller, lawrence: Caller) -> None:
     files = {"a b.ipynb": b"{}", "ü.txt": b"\x00\xff" * 1_000_000}
     response = hand_in(lawrence, list(files.items()))

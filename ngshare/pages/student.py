@@ -14,6 +14,7 @@ from ngshare.pages.base import PageHandler
 from ngshare.submissions import OTHER_FILES
 from ngshare.tables import View
 
+MOST_FILES = 200  # that a page lists
 NAMED = 3  # of many files
 REUSED = "You have handed in other files by this form already"
 ADVICE = {
@@ -48,6 +49,7 @@ async def show_assignment(handler: PageHandler, course_id: str, assignment_id: s
         course_id=course_id,
         assignment_id=assignment_id,
         released=released,
+        most_files=MOST_FILES,
         submissions=rows,
         limits=limits,
         max_total=min(filter(None, totals)),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
-from ngshare import assignments, audit
+from ngshare import assignments, audit, wire
 from ngshare.audit import Change
 from ngshare.database.engine import insert
 from ngshare.database.models import INSTRUCTOR, Assignment, Course, Membership, Upload, User
-from ngshare.errors import Conflict, NotFound
+from ngshare.errors import Conflict, InvalidRequest, NotFound
 from ngshare.permissions import Identity, enter_course, require_admin
 from ngshare.users import ensure_users
 
@@ -81,18 +81,50 @@ def create_course(
     pks = ensure_users(connection, instructors)
     teachers = f"instructors: {', '.join(pks)}" if pks else "no instructors"
     audit.record(connection, identity, Change("create course", course_id, detail=teachers))
-    if pks:
-        row = insert(connection, Membership)
-        connection.execute(
-            row.on_conflict_do_update(
-                index_elements=["course_pk", "user_pk"],
-                set_={"role": row.excluded.role, "active": True},
-            ),
-            [
-                {"course_pk": course_pk, "user_pk": pk, "role": INSTRUCTOR, "active": True}
-                for pk in pks.values()
-            ],
-        )
+    _appoint(connection, course_pk, pks)
+
+
+def _appoint(connection: Connection, course_pk: int, user_pks: Mapping[str, int]) -> None:
+    """Make users instructors; what the roster says of them otherwise stays."""
+    if not user_pks:
+        return
+    row = insert(connection, Membership)
+    connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["course_pk", "user_pk"],
+            set_={"role": row.excluded.role, "active": True},
+        ),
+        [
+            {"course_pk": course_pk, "user_pk": pk, "role": INSTRUCTOR, "active": True}
+            for pk in user_pks.values()
+        ],
+    )
+
+
+def appoint_instructors(
+    connection: Connection, identity: Identity, course_id: str, names: Collection[str]
+) -> None:
+    """Make users instructors of a course, for admins; their names and addresses stay.
+
+    Raises:
+        PermissionDenied: the caller is no admin.
+        NotFound: no such course.
+        InvalidRequest: nobody is named, or somebody can't be called so.
+    """
+    require_admin(identity)
+    course_pk = enter_course(connection, identity, course_id).course_pk
+    if not names:
+        raise InvalidRequest("Please supply the user names of the instructors")
+    for name in names:
+        wire.check_name(name)
+    # As for every change of a roster: one at a time.
+    connection.execute(
+        select(Course.pk).where(Course.pk == course_pk).with_for_update(key_share=True)
+    )
+    pks = ensure_users(connection, names)
+    _appoint(connection, course_pk, pks)
+    changes = (Change("add instructor", course_id, username=name) for name in pks)
+    audit.record(connection, identity, *changes)
 
 
 def delete_course(connection: Connection, identity: Identity, course_id: str, purge: bool) -> None:
@@ -119,3 +151,46 @@ def delete_course(connection: Connection, identity: Identity, course_id: str, pu
         update(Course).where(Course.pk == course_pk).values(deleted_at=datetime.now(timezone.utc))
     )
     audit.record(connection, identity, Change("delete course", course_id))
+
+
+def restore_course(connection: Connection, identity: Identity, course_id: str) -> None:
+    """Bring a deleted course back as it was, with its people, its instructors and its work.
+
+    Raises:
+        PermissionDenied: the caller is no admin.
+        NotFound: no such course.
+        Conflict: it was not deleted.
+    """
+    require_admin(identity)
+    _lock_deleted(connection, course_id)
+    connection.execute(update(Course).where(Course.name == course_id).values(deleted_at=None))
+    audit.record(connection, identity, Change("restore course", course_id))
+
+
+def purge_deleted_course(
+    connection: Connection, identity: Identity, course_id: str, typed: str
+) -> None:
+    """Erase a deleted course with all its work.
+
+    Args:
+        typed: the course's id once more, by hand.
+
+    Raises:
+        InvalidRequest: what was typed is something else.
+        others: see restore_course.
+    """
+    require_admin(identity)
+    _lock_deleted(connection, course_id)
+    if typed != course_id:
+        raise InvalidRequest(f"Type the id of the course, {course_id}; nothing was erased")
+    delete_course(connection, identity, course_id, purge=True)
+
+
+def _lock_deleted(connection: Connection, course_id: str) -> None:
+    """Keep a deleted course as it is until this transaction ends."""
+    query = select(Course.pk, Course.deleted_at).where(Course.name == course_id)
+    row = connection.execute(query.with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound("Course not found")
+    if row.deleted_at is None:
+        raise Conflict("This course is not deleted")

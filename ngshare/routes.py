@@ -19,6 +19,9 @@ from ngshare.handlers import (
     submissions,
 )
 from ngshare.pages import (
+    admin,
+    admin_audit,
+    admin_people,
     api,
     assignment,
     assignment_files,
@@ -84,6 +87,15 @@ PAGES: list[tuple[str, Any]] = [
     ("pages/api", api.ApiHandler),
     ("pages/database", database.DatabaseHandler),
     (f"pages/database/{ONE}", database.TableHandler),
+    ("pages/admin", admin.CoursesHandler),
+    (f"pages/admin/course/{ONE}", admin.CourseHandler),
+    ("pages/admin/people", admin_people.PeopleHandler),
+    (f"pages/admin/people/{ONE}", admin_people.PersonHandler),
+    (f"pages/admin/people/{ONE}/merge", admin_people.MergerHandler),
+    ("pages/admin/storage", admin.StorageHandler),
+    ("pages/admin/health", admin.HealthHandler),
+    ("pages/admin/audit", admin_audit.AuditHandler),
+    (r"pages/admin/audit\.csv", admin_audit.AuditCsvHandler),
     (r"(favicon\.ico)", browsers.StaticHandler),
     (r"(jupyterhub\.css|ngshare\.css|ngshare\.js)", browsers.StaticHandler),
 ]

@@ -11,6 +11,7 @@ import random
 import signal
 import socket
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -170,6 +171,8 @@ def make_application(
         openapi=describe(prefix, getattr(authenticator, "cookie_name", None)),
         readiness=Readiness(database),
         stopping=asyncio.Event(),
+        started=datetime.now(timezone.utc),
+        workers=options.workers,
     )
 
 

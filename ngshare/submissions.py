@@ -81,6 +81,7 @@ def _enter(
     return access, get_assignment(connection, access, assignment_id, keep)
 
 
+# One submission of a user at a time, so that their times grow.
 _LOCK_USER = select(User.pk).where(User.name == bindparam("name")).with_for_update(key_share=True)
 _WHOSE = (
     Submission.assignment_pk == bindparam("assignment_pk"),
@@ -132,8 +133,11 @@ def submit(
         TooManyRequests, TooLarge: one of the limits is reached.
         others: see require_submitter.
     """
+    # Before the rights are looked up: a name may pass to another person while this waits.
+    user_pk = connection.scalar(_LOCK_USER, {"name": identity.name})
     access, assignment_pk = _enter(connection, identity, course_id, assignment_id, keep=True)
-    user_pk = _lock_user(connection, identity.name)
+    if user_pk is None:  # an admin who has never been in a course
+        user_pk = _make_user(connection, identity.name)
     whose = {"assignment_pk": assignment_pk, "user_pk": user_pk}
     if key is not None and (earlier := _find(connection, whose, key)):
         if earlier.digest != directory.digest:
@@ -171,13 +175,9 @@ def _find(connection: Connection, whose: dict[str, int], key: str) -> Receipt | 
     return Receipt(row.pk, row.at, row.digest, is_duplicate=before == row.snapshot_pk)
 
 
-def _lock_user(connection: Connection, name: str) -> int:
-    """The user's primary key; one submission of a user at a time, so that their times grow."""
-    user_pk = connection.scalar(_LOCK_USER, {"name": name})
-    if user_pk is None:  # an admin who has never been in a course
-        ensure_users(connection, [name])
-        user_pk = connection.execute(_LOCK_USER, {"name": name}).scalar_one()
-    return user_pk
+def _make_user(connection: Connection, name: str) -> int:
+    ensure_users(connection, [name])
+    return connection.execute(_LOCK_USER, {"name": name}).scalar_one()
 
 
 def list_submissions(

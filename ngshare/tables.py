@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
 ROWS_A_PAGE = 50
 
@@ -67,6 +67,11 @@ class Rows:
         return max(1, ceil(self.total / ROWS_A_PAGE))
 
 
+def find_text(text: str, columns: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether one of the columns has this text in it, capitals or not."""
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+
+
 def load_rows(
     connection: Connection,
     query: Select,
@@ -85,8 +90,7 @@ def load_rows(
         total: how many rows the query has, if that is known.
     """
     if view.search:
-        found = (column.icontains(view.search, autoescape=True) for column in searched)
-        query = query.where(or_(*found))
+        query = query.where(find_text(view.search, searched))
     if total is None or view.search:
         total = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
     by = columns[view.sort]

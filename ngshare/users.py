@@ -11,7 +11,13 @@ from ngshare.database.models import User
 
 NAMES_A_STATEMENT = 500
 
-_BY_NAMES = select(User.name, User.pk).where(User.name.in_(bindparam("names", expanding=True)))
+# What is about to refer to a user must not meet another person's work: whoever renames or merges
+# users (see people) waits, or is waited for.
+_BY_NAMES = (
+    select(User.name, User.pk)
+    .where(User.name.in_(bindparam("names", expanding=True)))
+    .with_for_update(read=True, key_share=True)
+)
 
 
 def in_batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -24,8 +24,9 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments audit courses dump feedback limits listings overviews own_courses progress"
-    " raw_rows raw_tables references removals roster_plans rosters sample submissions tables users"
+    "assignments audit catalogue courses dump feedback limits listings mergers overviews"
+    " own_courses people progress raw_rows raw_tables references removals roster_plans rosters"
+    " sample storage submissions tables users vitals"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -48,13 +49,16 @@ MAY_IMPORT = {
     ),
     "assignments": f"audit limits references {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
+    "catalogue": f"tables {BELOW_DOMAIN}",
     "courses": f"assignments audit users {BELOW_DOMAIN}",
     "dump": f"raw_tables {BELOW_DOMAIN}",
     "feedback": f"audit limits references submissions {BELOW_DOMAIN}",
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
+    "mergers": f"audit people {BELOW_DOMAIN}",
     "overviews": f"tables {BELOW_DOMAIN}",
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
+    "people": f"audit tables {BELOW_DOMAIN}",
     "progress": f"assignments listings tables {BELOW_DOMAIN}",
     "raw_rows": f"raw_tables {BELOW_DOMAIN}",
     "raw_tables": BELOW_DOMAIN,
@@ -63,9 +67,11 @@ MAY_IMPORT = {
     "roster_plans": f"rosters {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
+    "storage": BELOW_DOMAIN,
     "submissions": f"assignments audit limits references users {BELOW_DOMAIN}",
     "tables": "",
     "users": BELOW_DOMAIN,
+    "vitals": BELOW_DOMAIN,
     "permissions": "database.models errors",
     "auth": "permissions metrics errors",
     "readiness": "database errors",

@@ -155,6 +155,29 @@ POST pages/assignment/C1/A1/versions?restore 401  401  403  403  403  409  403  
 POST pages/assignment/C1/GONE/versions?restore 401  401  403  403  403  404  403    403   403   404   403   403   404
 GET pages/assignment/C1/A1/students.csv 401  401  403  403  403  200  403    403   403   200   403   403   200
 GET pages/assignment/C1/A1/submissions.zip 401  401  403  403  403  200  403    403   403   200   403   403   200
+GET pages/admin               401  401  403  403  403    403  403    403    403   200   403   403   200
+POST pages/admin?new          401  401  403  403  403    403  403    403    403   303   403   403   303
+POST pages/admin?course1      401  401  403  403  403    403  403    403    403   409   403   403   409
+GET pages/admin/course/C1     401  401  403  403  403    403  403    403    403   200   403   403   200
+GET pages/admin/course/old    401  401  403  403  403    403  403    403    403   200   403   403   200
+GET pages/admin/course/NEW    401  401  403  403  403    403  403    403    403   404   403   403   404
+POST pages/admin/course/C1?appoint 401  401  403  403  403    403  403    403    403   303   403   403   303
+POST pages/admin/course/C1?remove 401  401  403  403  403    403  403    403    403   303   403   403   303
+POST pages/admin/course/C1?delete 401  401  403  403  403    403  403    403    403   303   403   403   303
+POST pages/admin/course/old?restore 401  401  403  403  403    403  403    403    403   303   403   403   303
+POST pages/admin/course/C1?restore 401  401  403  403  403    403  403    403    403   409   403   403   409
+POST pages/admin/course/old?purge-old 401  401  403  403  403    403  403    403    403   303   403   403   303
+POST pages/admin/course/C1?purge-form 401  401  403  403  403    403  403    403    403   409   403   403   409
+GET pages/admin/people        401  401  403  403  403    403  403    403    403   200   403   403   200
+GET pages/admin/people/STU    401  401  403  403  403    403  403    403    403   200   403   403   200
+POST pages/admin/people/STU?rename 401  401  403  403  403    403  403    403    403   303   403   403   303
+POST pages/admin/people/STU?deactivate 401  401  403  403  403    403  403    403    403   303   403   403   303
+GET pages/admin/people/STU/merge?into 401  401  403  403  403    403  403    403    403   200   403   403   200
+POST pages/admin/people/STU/merge?into 401  401  403  403  403    403  403    403    403   303   403   403   303
+GET pages/admin/storage       401  401  403  403  403    403  403    403    403   200   403   403   200
+GET pages/admin/health        401  401  403  403  403    403  403    403    403   200   403   403   200
+GET pages/admin/audit         401  401  403  403  403    403  403    403    403   200   403   403   200
+GET pages/admin/audit.csv     401  401  403  403  403    403  403    403    403   200   403   403   200
 GET initialize-Data6ase?dump  401  401  403  403  403  403  403    403   403   200   403   403   200
 GET initialize-Data6ase?init  401  401  403  403  403  403  403    403   403   403   403   403   403
 GET initialize-Data6ase?clear 401  401  403  403  403  403  403    403   403   403   403   403   403
@@ -173,11 +196,20 @@ ARGUMENTS = {
     "?instructor": {"role": "instructor"},
     "?save": {"action": "save"},
     "?save-instructor": {"action": "save", "role": "instructor"},
-    "?remove": {"action": "remove"},
     "?remove-instructor": {"action": "remove", "role": "instructor"},
     "?un-release": {"action": "un-release"},
     "?restore": {"action": "restore"},
     "?path": {"path": "p"},
+    "?new": {"course_id": "new"},
+    "?course1": {"course_id": "course1"},
+    "?appoint": {"action": "appoint"},
+    "?remove": {"action": "remove", "username": "ivan"},
+    "?delete": {"action": "delete"},
+    "?purge-form": {"action": "purge", "typed": "course1"},
+    "?purge-old": {"action": "purge", "typed": "old"},
+    "?rename": {"action": "rename", "new_name": "sarah"},
+    "?deactivate": {"action": "deactivate"},
+    "?into": {"into": "lawrence"},
 }
 # All that any POST or PUT wants, and the field of the old client that must never be believed.
 FORM = {
@@ -202,6 +234,8 @@ def build_world(connection: Connection) -> None:
     root = Identity("root", is_admin=True)
     courses.create_course(connection, root, "course1", ["kevin", "ivan", "carol"])
     courses.create_course(connection, root, "course2", ["abigail"])
+    courses.create_course(connection, root, "old", ["kevin"])
+    courses.delete_course(connection, root, "old", purge=False)
     for course, student in (
         ("course1", "lawrence"),
         ("course1", "stella"),

@@ -6,6 +6,7 @@ import fcntl
 import functools
 import os
 import random
+import socket
 import sqlite3
 import threading
 import time
@@ -21,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import QueuePool
 
+from ngshare import __version__
 from ngshare.database.models import Base
 from ngshare.errors import DatabaseUnavailable, NgShareError, StorageFull
 
@@ -43,6 +45,7 @@ PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,  # milliseconds
 }
+APPLICATION = "ngshare"  # what PostgreSQL is told of who connects begins with it
 COUNTS = "ngshare_counts"  # in the info of a connection
 TURN_SECONDS = 0.1
 BETWEEN_TURNS_SECONDS = 0.001
@@ -94,7 +97,9 @@ def make_engine(url: str, pool_size: int = READERS + 2) -> Engine:
         "hide_parameters": True,  # an error that is logged holds nobody's name or work
     }
     if parsed.drivername != "sqlite":
-        patience = {name: n for name, n in PATIENCE.items() if name not in parsed.query}
+        patience: dict[str, Any] = {k: n for k, n in PATIENCE.items() if k not in parsed.query}
+        name = f"{APPLICATION} {__version__} {os.getpid()}@{socket.gethostname()}"
+        patience.setdefault("fallback_application_name", name)
         return create_engine(parsed, connect_args=patience, **options)
 
     if sqlite3.sqlite_version_info < MINIMAL_SQLITE:

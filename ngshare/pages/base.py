@@ -170,24 +170,26 @@ class PageHandler(BaseHandler):
 
         Args:
             columns: those that can be sorted by.
-            sort: the one that is, unless another is asked for.
+            sort: the one that is, unless another is asked for; backwards if a minus is before it.
             filters: what other arguments may be, if they are there.
 
         Raises:
             InvalidRequest: no such column, or no such page, or another value.
         """
-        asked = self.argument("sort") or sort
+        given = self.argument("sort")
+        asked = given or sort.removeprefix("-")
+        is_descending = self.argument("order") == "desc" if given else sort.startswith("-")
         if asked not in columns:
             raise InvalidRequest(f"There is no column {asked}; there are {', '.join(columns)}")
         page = self.argument("page") or "1"
         if not (page.isascii() and page.isdecimal() and len(page) < 9 and int(page) > 0):
             raise InvalidRequest("page should be a number from 1")
-        given = {name: self.argument(name) or None for name in filters}
-        for name, value in given.items():
+        chosen = {name: self.argument(name) or None for name in filters}
+        for name, value in chosen.items():
             if value is not None and value not in filters[name]:
                 raise InvalidRequest(f"{name} can be {', '.join(filters[name])}")
         search = self.argument("search") or ""
-        return View(search, asked, self.argument("order") == "desc", int(page), given)
+        return View(search, asked, is_descending, int(page), chosen)
 
     # ---- forms ----
 

@@ -96,6 +96,15 @@ PAGES = [
     (ADMIN, "pages/database/users?row=1", "Row 1 of users"),
     (ADMIN, "pages/database/memberships?column=role&test=is&value=student", "memberships"),
     (STUDENT, "pages/api", "API"),
+    (ADMIN, "pages/admin", "Admin"),
+    (ADMIN, f"pages/admin/course/{COURSE}", COURSE),
+    (ADMIN, f"pages/admin/course/{quote(ODD, safe='')}", ODD),
+    (ADMIN, "pages/admin/people", "Admin"),
+    (ADMIN, f"pages/admin/people/{STUDENT}", STUDENT),
+    (ADMIN, f"pages/admin/people/{STUDENT}/merge?into=bob", f"Merge {STUDENT} into bob"),
+    (ADMIN, "pages/admin/storage", "Admin"),
+    (ADMIN, "pages/admin/health", "Admin"),
+    (ADMIN, "pages/admin/audit", "Admin"),
 ]
 
 

@@ -1,0 +1,61 @@
+"""Everybody, as admins see them: other names, two names of one person, people who have left."""
+
+from __future__ import annotations
+
+from ngshare import mergers, people
+from ngshare.errors import InvalidRequest
+from ngshare.pages.admin import required
+from ngshare.pages.base import PageHandler
+
+PEOPLE = ("pages", "admin", "people")
+
+
+class PeopleHandler(PageHandler):
+    async def get(self) -> None:
+        view = self.view(people.COLUMNS, "username")
+        rows, roles = await self.read_long(people.list_people, self.identity, view)
+        self.render_page("admin_people.html", rows=rows, roles=roles)
+
+    def back(self) -> tuple[str, ...]:
+        return PEOPLE
+
+
+class PersonHandler(PageHandler):
+    """One person: everything there is, and forms that change the name."""
+
+    async def get(self, name: str) -> None:
+        person = await self.read_long(people.get_person, self.identity, name)
+        self.render_page("admin_person.html", person=person)
+
+    async def act(self, name: str) -> None:
+        what = self.argument("action")
+        if what == "rename":
+            new_name = required(self, "new_name")
+            await self.transact(people.rename, self.identity, name, new_name)
+            self.done(f"{name} is called {new_name} now.", *PEOPLE, new_name)
+        elif what == "deactivate":
+            new_name = await self.transact(people.deactivate, self.identity, name)
+            notice = f"{name} is set aside as {new_name}; the name {name} is free."
+            self.done(notice, *PEOPLE, new_name)
+        else:
+            raise InvalidRequest("action should be rename or deactivate")
+
+    def back(self) -> tuple[str, ...]:
+        return (*PEOPLE, *self.path_args) if self.request.method == "POST" else PEOPLE
+
+
+class MergerHandler(PageHandler):
+    """What merging somebody into another person would do, and the form that does it."""
+
+    async def get(self, name: str) -> None:
+        into = required(self, "into")
+        merger = await self.read_long(mergers.preview_merger, self.identity, name, into)
+        self.render_page("admin_merger.html", merger=merger)
+
+    async def act(self, name: str) -> None:
+        into = required(self, "into")
+        await self.transact(mergers.merge, self.identity, name, into)
+        self.done(f"{name} was merged into {into}.", *PEOPLE, into)
+
+    def back(self) -> tuple[str, ...]:
+        return (*PEOPLE, *self.path_args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ngshare.errors import LocalFileError
+from ngshare.spreadsheets import encode_rows, from_cell
 
 COLUMNS = ("student_id", "first_name", "last_name", "email")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what begins so is run by spreadsheets
-TEXT_MARK = "'"  # before it, they take it for text
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def parse_csv(content: bytes, name: str) -> Roster:
     roster = Roster({}, {})
     known = set()
     for line, row in read_rows(content, name):
-        texts = [_from_cell(row[column] or "") for column in COLUMNS]
+        texts = [from_cell(row[column] or "") for column in COLUMNS]
         student_id = texts[0]
         if None in row.values() or any(row.get(None, [])):
             roster.problems[line] = "it has not as many columns as the first line"
@@ -108,21 +108,7 @@ def read_text(content: bytes, name: str) -> str:
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     """A CSV file for spreadsheets, in which nothing is a formula. parse_csv reads it back."""
-    text = StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(["" if value is None else _as_cell(str(value)) for value in row])
-    return text.getvalue().encode("utf-8-sig")
-
-
-def _as_cell(text: str) -> str:
-    return TEXT_MARK + text if text.startswith(FORMULA) else text
-
-
-def _from_cell(text: str) -> str:
-    text = text.strip()
-    return text[1:] if text.startswith(TEXT_MARK) and text[1:].startswith(FORMULA) else text
+    return codecs.BOM_UTF8 + encode_rows([columns, *rows])
 
 
 def warning_of_capitals(names: Iterable[str]) -> str | None:

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     ),
     "pages": (
         f"handlers.archives handlers.base handlers.directories handlers.submissions {DOMAIN}"
-        f" {BELOW_DOMAIN} roster_files"
+        f" {BELOW_DOMAIN} roster_files spreadsheets"
     ),
     "assignments": f"audit limits references {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
@@ -84,11 +84,12 @@ MAY_IMPORT = {
     "course_management": "client roster_files workplace errors",
     "doctor": "client workplace wire errors",
     "exchange": "client workplace wire errors",
-    "roster_files": "errors",
+    "roster_files": "spreadsheets errors",
     "workplace": "client errors",
     "wire": "errors",
     "errors": "",
     "spool": "",
+    "spreadsheets": "",
 }
 MAY_IMPORT_OF_OTHERS = {
     "tornado": "handlers pages auth connections service",
@@ -105,7 +106,7 @@ MAY_IMPORT_OF_OTHERS = {
 }
 SERVER_LIBRARIES = ["alembic", "jupyterhub", "sqlalchemy", "tornado"]
 USERS_SIDE = ["client", "course_management", "doctor"]
-STANDARD_LIBRARY_ONLY = ["__init__", "errors", "log_format", "spool"]
+STANDARD_LIBRARY_ONLY = ["__init__", "errors", "log_format", "spool", "spreadsheets"]
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +10,7 @@ from typing import Any
 from ngshare import audit, wire
 from ngshare.handlers.directories import attachment
 from ngshare.pages.base import PageHandler
+from ngshare.spreadsheets import encode_rows
 
 MAX_ROWS = 100_000
 ROWS_AT_ONCE = 1000
@@ -52,15 +51,8 @@ class AuditCsvHandler(PageHandler):
 
 
 def _encode(rows: Iterable[Iterable[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue().encode()
+    return encode_rows([*map(_plain, row)] for row in rows)
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, datetime):
-        return wire.format_timestamp(value)
-    text = "" if value is None else str(value)
-    # People choose names, and spreadsheets calculate what looks like a formula
-    # (https://owasp.org/www-community/attacks/CSV_Injection).
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+def _plain(value: Any) -> Any:
+    return wire.format_timestamp(value) if isinstance(value, datetime) else value

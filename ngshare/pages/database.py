@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,12 +15,12 @@ from ngshare.pages.base import PageHandler
 from ngshare.permissions import require_admin
 from ngshare.raw_rows import Filter, RawView
 from ngshare.raw_tables import RawTable
+from ngshare.spreadsheets import encode_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 EXPORTED_AT_ONCE = 2000  # rows
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for one
 
 
 class DatabaseHandler(PageHandler):
@@ -146,17 +144,7 @@ def _encode_part(
 
 
 def _encode_csv(_table: RawTable, rows: list[list[Any]], _is_first: bool) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows([*map(_guard, row)] for row in rows)
-    return text.getvalue()
-
-
-def _guard(value: Any) -> Any:
-    """Text that a spreadsheet would run, in a form in which it is only shown.
-
-    See https://owasp.org/www-community/attacks/CSV_Injection
-    """
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return encode_rows(rows).decode()
 
 
 def _encode_json(table: RawTable, rows: list[list[Any]], is_first: bool) -> str:

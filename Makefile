@@ -17,8 +17,8 @@ SLOW = tests/browser tests/faults tests/integration
 test: environments
 	.venv/bin/python -m pytest tests $(SLOW:%=--ignore %) -n auto
 	.venv-exchange/bin/python -m pytest tests/exchange -n auto
-	.venv/bin/python -m pytest tests/integration tests/faults
-	.venv/bin/python -m pytest tests/browser -rs
+	.venv/bin/python -m pytest tests/integration tests/browser -n auto --dist loadfile -rs
+	.venv/bin/python -m pytest tests/faults
 
 # the tests that need no Hub, but the faults
 unit: .venv/tests

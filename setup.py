@@ -48,7 +48,7 @@ setup(
         "SQLAlchemy>=2.0.36",
         "tornado>=6.5.0",
         "traitlets>=5.14.0",
-        "urllib3>=2.0.0",
+        "urllib3>=2.2.0",  # reads the answer of a server that refuses an upload and hangs up
         "zstandard>=0.23.0",
     ],
     extras_require={

@@ -162,7 +162,7 @@ GET pages/admin/course/C1     401  401  403  403  403    403  403    403    403 
 GET pages/admin/course/old    401  401  403  403  403    403  403    403    403   200   403   403   200
 GET pages/admin/course/NEW    401  401  403  403  403    403  403    403    403   404   403   403   404
 POST pages/admin/course/C1?appoint 401  401  403  403  403    403  403    403    403   303   403   403   303
-POST pages/admin/course/C1?remove 401  401  403  403  403    403  403    403    403   303   403   403   303
+POST pages/admin/course/C1?remove-ivan 401  401  403  403  403    403  403    403    403   303   403   403   303
 POST pages/admin/course/C1?delete 401  401  403  403  403    403  403    403    403   303   403   403   303
 POST pages/admin/course/old?restore 401  401  403  403  403    403  403    403    403   303   403   403   303
 POST pages/admin/course/C1?restore 401  401  403  403  403    403  403    403    403   409   403   403   409
@@ -203,7 +203,8 @@ ARGUMENTS = {
     "?new": {"course_id": "new"},
     "?course1": {"course_id": "course1"},
     "?appoint": {"action": "appoint"},
-    "?remove": {"action": "remove", "username": "ivan"},
+    "?remove": {"action": "remove"},
+    "?remove-ivan": {"action": "remove", "username": "ivan"},
     "?delete": {"action": "delete"},
     "?purge-form": {"action": "purge", "typed": "course1"},
     "?purge-old": {"action": "purge", "typed": "old"},

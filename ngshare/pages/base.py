@@ -108,23 +108,22 @@ class PageHandler(BaseHandler):
         self.set_header("Content-Type", "text/html; charset=UTF-8")
         self.set_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         self.set_header("Referrer-Policy", "same-origin")
-        self.finish(
-            _templates.get_template(template).render(
-                prefix=self.settings["prefix"],
-                version=__version__,
-                identity=self._caller(),
-                notice=self._take_notice(),
-                form_token=self._form_token(),
-                hub_home=self._hub_home(),
-                static_versions={
-                    name: hashlib.sha256(content).hexdigest()[:16]
-                    for name, content in static_files.items()
-                },
-                stand_alone=self.stand_alone,
-                debug=self.settings["debug_mode"],
-                **values,
-            )
+        page = _templates.get_template(template).render(
+            prefix=self.settings["prefix"],
+            version=__version__,
+            identity=self._caller(),
+            notice=self._take_notice(),
+            form_token=self._form_token(),
+            hub_home=self._hub_home(),
+            static_versions={
+                name: hashlib.sha256(content).hexdigest()[:16]
+                for name, content in static_files.items()
+            },
+            stand_alone=self.stand_alone,
+            debug=self.settings["debug_mode"],
+            **values,
         )
+        self.finish(page.encode())  # bytes are what the log counts
 
     def done(self, notice: str, *path: str) -> None:
         """Answer to a form: go to another page of ours, which says what was done.

@@ -310,7 +310,7 @@ def test_everybody_may_do_what_the_table_says_and_a_refusal_changes_nothing(
         name = NAMES.get(role, "nobody")
         hub.services = {name} if role in SERVICES else set()
         where, query = request_of(path, name)
-        form = FORM if verb in ("POST", "PUT") else None
+        form = FORM | query if verb in ("POST", "PUT") else None
         response = caller(world, role).call(verb, where, params=query, data=form)
         outcomes[role] = str(response.status_code)
         if response.status_code >= 400:

@@ -2,64 +2,44 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from ngshare.database.models import Base
+from ngshare.handlers.browsers import StaticHandler
+from ngshare.routes import PAGES
 from tests.api import encode, person
+from tests.browser import world
 from tests.browser.visitors import Visitor
+from tests.browser.world import COURSE, FRIEND, INSTRUCTOR, ODD, STUDENT
 from tests.integration.hub import ADMIN, Hub
 
-COURSE = "calculus"
-ODD = "<script>alert(1)</script>"
-INSTRUCTOR, STUDENT = "grace", "alice"
-STUDENTS = [STUDENT, "bob", ODD]
+SEGMENT = quote(ODD, safe="")
+OUTSIDER = "nobody"
+PS1, NEW = world.ASSIGNMENTS[0], world.NEW
 
 Visit = Callable[[str], Visitor]
 
 
-@dataclass
-class Caller:
-    """Somebody who calls the API through the Hub's proxy."""
-
-    hub: Hub
-    token: str
-
-    def ok(self, verb: str, path: str, **fields: Any) -> dict[str, Any]:
-        url = f"{self.hub.ngshare_url}/{path}"
-        headers = {"Authorization": f"token {self.token}"}
-        response = requests.request(verb, url, data=fields, headers=headers, timeout=30)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """A Hub with a course: released, submitted to, answered; one student has an odd name."""
+    """A Hub in the middle of a term."""
     folder = tmp_path_factory.mktemp("hub")
-    with Hub(folder, f"sqlite:///{folder}/ngshare.db") as hub:
-        names = [ADMIN, INSTRUCTOR, STUDENT, "bob"]
-        callers = {name: Caller(hub, hub.new_user(name)) for name in names}
-        root, grace, alice = callers[ADMIN], callers[INSTRUCTOR], callers[STUDENT]
-        root.ok("POST", f"course/{COURSE}", instructors=json.dumps([INSTRUCTOR]))
-        root.ok("POST", f"course/{quote(ODD, safe='')}", instructors=json.dumps([INSTRUCTOR]))
-        students = [{"username": name, **person(name)} for name in STUDENTS]
-        grace.ok("POST", f"students/{COURSE}", students=json.dumps(students))
-        for assignment in ("ps1", quote(ODD, safe="")):
-            files = encode({"notebook.ipynb": b"{}", f"data/{ODD.replace('/', '')}.csv": b"1,2"})
-            grace.ok("POST", f"assignment/{COURSE}/{assignment}", files=files)
-        where = f"{COURSE}/ps1"
-        answer = alice.ok("POST", f"submission/{where}", files=encode({"notebook.ipynb": b"{ }"}))
-        page = encode({"notebook.html": b"<script>document.title = 'mine'</script>Well done"})
-        path = f"feedback/{where}/{STUDENT}"
-        grace.ok("POST", path, timestamp=answer["timestamp"], files=page)
+    url = f"sqlite:///{folder}/ngshare.db"
+    world.fill(url, world.plan(), world.plan_odd())
+    with Hub(folder, url) as hub:
         yield hub
 
 
@@ -80,50 +60,134 @@ def visit(hub: Hub, browser: Browser, tmp_path_factory: pytest.TempPathFactory) 
         visitor.close()
 
 
+ROLES = (STUDENT, INSTRUCTOR, ADMIN)
+ASSIGNMENT = f"pages/assignment/{COURSE}/{PS1}"
+SUBMISSION = f"pages/submission/{COURSE}/{PS1}/{STUDENT}"
+FEEDBACK = f"pages/feedback/{COURSE}/{PS1}/{STUDENT}"
+ODD_ONE = f"{SEGMENT}/{SEGMENT}/{STUDENT}"
+
 # Who opens which page, and its heading.
-PAGES = [
+VISITS = [
     (STUDENT, "", "My courses"),
-    (INSTRUCTOR, "", "My courses"),
-    (ADMIN, "", "All courses"),
-    ("nobody", "", "My courses"),
+    (OUTSIDER, "", "My courses"),
     (STUDENT, f"pages/course/{COURSE}", COURSE),
-    (STUDENT, f"pages/assignment/{COURSE}/ps1", "ps1"),
-    (STUDENT, f"pages/assignment/{COURSE}/{quote(ODD, safe='')}", ODD),
-    (STUDENT, f"pages/feedback/{COURSE}/ps1/{STUDENT}?timestamp=", "Feedback on ps1"),
-    (INSTRUCTOR, f"pages/submission/{COURSE}/ps1/{STUDENT}", f"Submissions of {STUDENT} to ps1"),
+    (STUDENT, ASSIGNMENT, PS1),
+    (STUDENT, f"pages/assignment/{COURSE}/{world.EMPTY_ASSIGNMENT}", world.EMPTY_ASSIGNMENT),
+    (STUDENT, f"pages/submit/{COURSE}/{PS1}", PS1),
+    (STUDENT, SUBMISSION, f"Submissions of {STUDENT} to {PS1}"),
+    (STUDENT, f"{FEEDBACK}?timestamp=", f"Feedback on {PS1}"),
+    (STUDENT, "pages/api", "API"),
+    (STUDENT, f"pages/course/{SEGMENT}", ODD),
+    (STUDENT, f"pages/assignment/{SEGMENT}/{SEGMENT}", ODD),
+    (STUDENT, f"pages/feedback/{ODD_ONE}?timestamp=", f"Feedback on {ODD}"),
+    (INSTRUCTOR, "", "My courses"),
+    (INSTRUCTOR, f"pages/course/{COURSE}", COURSE),
+    (INSTRUCTOR, f"pages/course/{COURSE}?search=zz", COURSE),
+    (INSTRUCTOR, f"pages/course/{world.EMPTY}", world.EMPTY),
+    (INSTRUCTOR, f"pages/course/{SEGMENT}", ODD),
+    (INSTRUCTOR, f"pages/course/{COURSE}/people/add", "Add a person"),
+    (INSTRUCTOR, f"pages/course/{COURSE}/people/preview", "Upload students"),
+    (INSTRUCTOR, f"pages/course/{COURSE}/person/{STUDENT}", STUDENT),
+    (INSTRUCTOR, f"pages/course/{COURSE}/person/alan", "alan"),
+    (INSTRUCTOR, f"pages/course/{SEGMENT}/person/{SEGMENT}", ODD),
+    (INSTRUCTOR, ASSIGNMENT, PS1),
+    (INSTRUCTOR, f"{ASSIGNMENT}?show=missing", PS1),
+    (INSTRUCTOR, f"pages/assignment/{COURSE}/{world.EMPTY_ASSIGNMENT}", world.EMPTY_ASSIGNMENT),
+    (INSTRUCTOR, f"pages/assignment/{SEGMENT}/{SEGMENT}", ODD),
+    (INSTRUCTOR, f"{ASSIGNMENT}/versions", PS1),
+    (INSTRUCTOR, f"pages/assignment/{COURSE}/{world.UNRELEASED}/versions", world.UNRELEASED),
+    (INSTRUCTOR, f"pages/submit/{COURSE}/{PS1}", PS1),
+    (INSTRUCTOR, SUBMISSION, f"Submissions of {STUDENT} to {PS1}"),
+    (INSTRUCTOR, f"pages/submission/{ODD_ONE}", f"Submissions of {STUDENT} to {ODD}"),
+    (INSTRUCTOR, f"{FEEDBACK}?timestamp=", f"Feedback on {PS1}"),
+    (INSTRUCTOR, "pages/api", "API"),
+    (ADMIN, "", "All courses"),
+    (ADMIN, f"pages/course/{COURSE}", COURSE),
+    (ADMIN, f"pages/course/{COURSE}/people/add", "Add a person"),
+    (ADMIN, f"pages/course/{COURSE}/people/preview", "Upload students"),
+    (ADMIN, f"pages/course/{COURSE}/person/alan", "alan"),
+    (ADMIN, ASSIGNMENT, PS1),
+    (ADMIN, f"{ASSIGNMENT}/versions", PS1),
+    (ADMIN, f"pages/submit/{COURSE}/{PS1}", PS1),
+    (ADMIN, SUBMISSION, f"Submissions of {STUDENT} to {PS1}"),
+    (ADMIN, f"{FEEDBACK}?timestamp=", f"Feedback on {PS1}"),
+    (ADMIN, "pages/api", "API"),
     (ADMIN, "pages/database", "Database"),
     *((ADMIN, f"pages/database/{name}", name) for name in Base.metadata.tables),
     (ADMIN, "pages/database/users?row=1", "Row 1 of users"),
-    (ADMIN, "pages/database/memberships?column=role&test=is&value=student", "memberships"),
-    (STUDENT, "pages/api", "API"),
+    (ADMIN, "pages/database/memberships?column=role&test=is&value=nobody", "memberships"),
     (ADMIN, "pages/admin", "Admin"),
     (ADMIN, f"pages/admin/course/{COURSE}", COURSE),
-    (ADMIN, f"pages/admin/course/{quote(ODD, safe='')}", ODD),
+    (ADMIN, f"pages/admin/course/{world.DELETED}", f"{world.DELETED} deleted"),
+    (ADMIN, f"pages/admin/course/{SEGMENT}", ODD),
     (ADMIN, "pages/admin/people", "Admin"),
     (ADMIN, f"pages/admin/people/{STUDENT}", STUDENT),
-    (ADMIN, f"pages/admin/people/{STUDENT}/merge?into=bob", f"Merge {STUDENT} into bob"),
+    (ADMIN, f"pages/admin/people/{SEGMENT}", ODD),
+    (ADMIN, f"pages/admin/people/{SEGMENT}/merge?into={STUDENT}", f"Merge {ODD} into {STUDENT}"),
     (ADMIN, "pages/admin/storage", "Admin"),
     (ADMIN, "pages/admin/health", "Admin"),
     (ADMIN, "pages/admin/audit", "Admin"),
+    (ADMIN, "pages/admin/audit?search=nothing-like-this", "Admin"),
+]
+
+# Who saves what, and how it is called.
+DOWNLOADS = [
+    (STUDENT, f"{ASSIGNMENT}/download", f"{PS1}.zip"),
+    (STUDENT, f"{SUBMISSION}/download", f"{PS1}-{STUDENT}-.*.zip"),
+    (STUDENT, f"{FEEDBACK}/download?timestamp=", f"{PS1}-{STUDENT}-.*-feedback.zip"),
+    (INSTRUCTOR, f"pages/course/{COURSE}/people/roster.csv", f"{COURSE}-roster.csv"),
+    (INSTRUCTOR, f"{ASSIGNMENT}/students.csv", f"{COURSE}-{PS1}.csv"),
+    (INSTRUCTOR, f"{ASSIGNMENT}/submissions.zip", f"{COURSE}-{PS1}.zip"),
+    (ADMIN, "pages/admin/audit.csv", "ngshare-audit-log.csv"),
 ]
 
 
-@pytest.mark.parametrize(("name", "path", "heading"), PAGES)
+@pytest.mark.parametrize(("name", "path", "heading"), VISITS)
 def test_a_page_pleases(visit: Visit, name: str, path: str, heading: str) -> None:
     visitor = visit(name)
     visitor.open(path)
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text(heading)
-    visitor.inspect(f"{path.replace('/', '-') or 'home'}-{name}")
+    visitor.inspect()
 
 
-def test_an_unknown_page_says_so(visit: Visit) -> None:
+@pytest.mark.parametrize(("name", "path", "file"), DOWNLOADS)
+def test_a_file_is_saved_rather_than_shown(
+    visit: Visit, hub: Hub, name: str, path: str, file: str
+) -> None:
+    answer = visit(name).page.request.get(f"{hub.ngshare_url}/{path}")
+    assert answer.status == 200
+    assert re.match(f'attachment; filename="?{file}', answer.headers["content-disposition"])
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_page_is_looked_at_by_all_who_may(role: str, hub: Hub) -> None:
+    headers = {"Authorization": f"token {hub.new_user(role)}"}
+    shown = [(name, path) for name, path, _ in [*VISITS, *DOWNLOADS]]
+    shown += [(name, f"{FEEDBACK}/view") for name in ROLES]  # see below
+    missing = []
+    for pattern, handler in PAGES:
+        visits = [(who, path) for who, path in shown if re.fullmatch(pattern, path.split("?")[0])]
+        if handler is StaticHandler or role in [who for who, _ in visits]:
+            continue
+        assert visits, pattern
+        response = requests.get(f"{hub.ngshare_url}/{visits[0][1]}", headers=headers, timeout=30)
+        if response.status_code == 200 and "Content-Disposition" not in response.headers:
+            missing.append(pattern)
+    assert missing == []
+
+
+def test_pages_that_can_t_be_had_say_so(visit: Visit) -> None:
     visitor = visit(STUDENT)
-    visitor.open("pages/nothing")
-    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("That does not work")
-    [problem] = visitor.problems
-    assert "404" in problem
-    visitor.problems.clear()
-    visitor.inspect("not-found")
+    for path, status in (
+        ("pages/nothing", 404),
+        (f"pages/course/{world.EMPTY}", 403),
+        ("pages/admin", 403),
+    ):
+        visitor.refused(path, status)
+        heading = visitor.page.get_by_role("heading", level=1)
+        expect(heading).to_have_text("That does not work")
+        visitor.inspect()
 
 
 def test_light_and_dark_are_chosen_by_a_button_and_kept(visit: Visit) -> None:

@@ -35,7 +35,10 @@ class Visitor:
         self.problems: list[str] = []
         self._hub = hub
         self._pictures = pictures
-        context = browser.new_context(viewport={"width": WIDTHS["wide"], "height": HEIGHT})
+        # Colours must not be on their way to others when they are looked at.
+        context = browser.new_context(
+            viewport={"width": WIDTHS["wide"], "height": HEIGHT}, reduced_motion="reduce"
+        )
         context.set_default_timeout(15_000)
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -62,6 +65,19 @@ class Visitor:
         assert str(status) in problem
         self.problems.clear()
 
+    def tab_to(self, text: str, backwards: bool = False) -> None:
+        """Press Tab until a link or button is reached; the focus must be visible there."""
+        for _ in range(500):
+            self.page.keyboard.press("Shift+Tab" if backwards else "Tab")
+            reached, outline = self.page.evaluate(
+                "[document.activeElement.innerText.trim(),"
+                " getComputedStyle(document.activeElement).outlineStyle]"
+            )
+            if reached.startswith(text):
+                assert outline != "none", text
+                return
+        raise AssertionError(f"Tab does not reach {text}")
+
     def close(self) -> None:
         self.page.context.close()
 
@@ -79,8 +95,12 @@ class Visitor:
         path = self._pictures / f"{title}.png"
         self.page.screenshot(path=path, full_page=True, animations="disabled")
 
-    def inspect(self) -> None:
-        """Look at this page in every way; fail, with a picture, for what is wrong with it."""
+    def inspect(self, part: str = "html") -> None:
+        """Look at this page in every way; fail, with a picture, for what is wrong with it.
+
+        Args:
+            part: what axe looks at, as a selector.
+        """
         assert self.problems == []
         self.page.evaluate(require(AXE).read_text())
         for look in self.looks():
@@ -88,16 +108,16 @@ class Visitor:
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )
             # Both widths and both themes, for half the time.
-            findings = self._axe() if look in ("wide-light", "narrow-dark") else []
+            findings = self._axe(part) if look in ("wide-light", "narrow-dark") else []
             if too_wide or findings:
                 self.photograph(look)
             assert too_wide == 0, f"{look}: {too_wide} pixels too wide"
             assert findings == [], f"{look}: {json.dumps(findings, indent=1)}"
         self.problems.clear()  # of the instruments
 
-    def _axe(self) -> list[dict[str, Any]]:
+    def _axe(self, part: str) -> list[dict[str, Any]]:
         """What axe (https://github.com/dequelabs/axe-core) finds serious."""
-        results = self.page.evaluate("axe.run()")
+        results = self.page.evaluate("part => axe.run(part, {resultTypes: ['violations']})", part)
         return [
             {
                 "rule": found["id"],

@@ -114,7 +114,7 @@ def _plan(chance: random.Random) -> Iterator[Event]:
             args = (*where, pack_directory(files), submissions.UNLIMITED, True)
             yield released + timedelta(days=2), assignments.release_assignment, args
         for person in [*everybody, left] if number == 0 else everybody:
-            if chance.random() < (0.08 if person.username != STUDENT else 0):
+            if chance.random() < (0.1 if person.username != STUDENT else 0):
                 continue
             times = chance.choice([1, 1, 2, 3])
             hours = sorted(

@@ -364,15 +364,15 @@ def test_an_assignment_has_a_row_for_every_student_and_everybody_who_submitted(
 ) -> None:
     text = page(kevin, f"{CHALLENGE}?sort=name")
     eric, felix, lawrence = table(text, "Students")
-    assert eric[:5] == ["Student, Eric", "eric", "missing", "0", ""]
+    assert eric[:6] == ["Student, Eric", "eric", "not fetched", "missing", "0", ""]
     assert felix[0] == "Example, Felix not in the roster"
-    assert felix[3:5] == ["1 submission of felix", "not yet"]
-    assert lawrence[3] == "2 submissions of lawrence"
-    assert lawrence[4].endswith("UTC on an earlier one")
+    assert felix[4:6] == ["1 submission of felix", "not yet"]
+    assert lawrence[4] == "2 submissions of lawrence"
+    assert lawrence[5].endswith("UTC on an earlier one")
     assert "1 of 2 students has submitted, 3 times in all; 0 have feedback on the latest" in plain(
         text
     )
-    assert "All (3) Missing (1) Submitted (2) Without feedback (2)" in plain(text)
+    assert "All (3) Not fetched (1) Missing (1) Submitted (2) Without feedback (2)" in plain(text)
 
 
 def test_the_filters_show_what_they_say(work: Api, kevin: Caller) -> None:
@@ -388,7 +388,7 @@ def test_the_filters_show_what_they_say(work: Api, kevin: Caller) -> None:
     assert shown("show=submitted&search=LAW") == ["lawrence"]
     assert shown("show=missing&search=law") == []
     assert "1 in all" in plain(page(kevin, f"{CHALLENGE}?show=submitted&search=LAW"))
-    assert "show can be missing, submitted" in page(kevin, f"{CHALLENGE}?show=x", 400)
+    assert "show can be not-fetched, missing, submitted" in page(kevin, f"{CHALLENGE}?show=x", 400)
 
 
 def test_a_submission_that_was_removed_counts_nowhere(work: Api, kevin: Caller) -> None:
@@ -397,8 +397,8 @@ def test_a_submission_that_was_removed_counts_nowhere(work: Api, kevin: Caller) 
         kevin.ok("DELETE", path, timestamp=kevin.ok("GET", path)["timestamp"])
     text = page(kevin, f"{CHALLENGE}?sort=name")
     _, lawrence = table(text, "Students")
-    assert lawrence[3] == "1 submission of lawrence"
-    assert lawrence[4].endswith("UTC")
+    assert lawrence[4] == "1 submission of lawrence"
+    assert lawrence[5].endswith("UTC")
     assert "1 of 2 students has submitted, 1 time in all; 1 has feedback" in plain(text)
     assert re.search("<desc.*?>1 submission from", text)
     assert table(page(kevin, COURSE), "Assignments")[0][1:4] == ["1", "1", "1"]

@@ -222,7 +222,7 @@ def test_a_roster_is_previewed_and_nothing_changes_before_it_is_confirmed(
     text = upload(kevin, FILE)
     assert read_tables(database) == before
     said = plain(text)
-    assert "2 added 1 changed 1 as before 4 refused" in said
+    assert "2 to add 1 to change 1 as before 4 refused" in said
     assert "Add 2 students and change 1 student" in said
     assert "eric : last name from Student to New" in said
     for refusal in (
@@ -292,7 +292,7 @@ def test_a_roster_that_says_nothing_new_leaves_nothing_to_confirm(kevin: Caller)
 def test_thousands_of_students_are_uploaded_and_the_preview_stays_short(kevin: Caller) -> None:
     lines = [f"s{number:05},First,Last,s{number}@example.org\n" for number in range(5000)]
     text = upload(kevin, HEADER + "".join(lines))
-    assert "5,000 added" in plain(text)
+    assert "5,000 to add" in plain(text)
     assert "… and 4,800 more." in text
     form = confirmation(text)
     sent = kevin.call("POST", f"{PEOPLE}/preview", files={n: (None, v) for n, v in form.items()})
@@ -309,7 +309,7 @@ def test_the_downloaded_roster_is_one_to_upload_and_holds_no_formula(kevin: Call
     rows = list(csv.reader(io.StringIO(response.content.decode("utf-8-sig"))))
     assert rows[0] == ["student_id", "first_name", "last_name", "email"]
     assert rows[-1] == ["'@sum", "'=HYPERLINK(1)", "'-x", '"a", b']
-    assert "0 added 0 changed 3 as before 0 refused" in plain(upload(kevin, response.content))
+    assert "0 to add 0 to change 3 as before 0 refused" in plain(upload(kevin, response.content))
 
 
 # ---- versions ----
@@ -603,4 +603,4 @@ def test_an_upload_of_a_browser_counts_only_with_the_token_of_its_page(
     token = re.search('name="_xsrf" value="(.+?)"', text)
     assert token
     shown = browser.post(url, files=files, data={"_xsrf": token[1]}, headers=BROWSER, timeout=5)
-    assert "1 added" in plain(shown.text)
+    assert "1 to add" in plain(shown.text)

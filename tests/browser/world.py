@@ -17,6 +17,7 @@ from ngshare import assignments, audit, courses, feedback, rosters, submissions,
 from ngshare.database.engine import Database, make_engine
 from ngshare.database.snapshots import PackedSnapshot
 from ngshare.database.upgrade import upgrade
+from ngshare.fetches import record_fetches
 from ngshare.permissions import Identity
 from ngshare.rosters import Person
 from tests.integration.hub import ADMIN
@@ -30,6 +31,8 @@ FIRST_DAY = datetime(2026, 9, 28, 8, tzinfo=timezone.utc)
 WEEK = timedelta(weeks=1)
 NEW, EMPTY_ASSIGNMENT, UNRELEASED = "ps5-series", "ps6-power-series", "practice-exam"
 ASSIGNMENTS = ["ps1-limits", "ps2-derivatives", "ps3-chain-rule", "ps4-integrals", NEW]
+
+DATA = b"x,y\n" + b"".join(b"%d,%d\n" % (n, n * n % 9973) for n in range(12_000))
 
 NAMES = """
     Alice Adams, Bob Brown, Amara Okafor, Ana Sofía Gutiérrez, Benjamin Weiß, Chiara Ferrari,
@@ -95,43 +98,14 @@ def _feedback(chance: random.Random, title: str, name: str) -> bytes:
 Event = tuple[datetime, Callable[..., Any], tuple[Any, ...]]
 
 
-def _plan(chance: random.Random) -> Iterator[Event]:
+def _plan_course(chance: random.Random) -> Iterator[Event]:
     """All that happens in the large course, in no order."""
-    grace = Identity(INSTRUCTOR)
-    data = "x,y\n" + "".join(f"{n},{chance.gauss(0, 1):.6f}\n" for n in range(12_000))
-    everybody = people()
-    yield FIRST_DAY, rosters.add_students, (grace, COURSE, everybody)
+    grace, everybody = Identity(INSTRUCTOR), people()
     left = Person("rpetrov", "Radka", "Petrova", "rpetrov@example.edu")
-    yield FIRST_DAY, rosters.add_students, (grace, COURSE, [left])
+    yield FIRST_DAY, rosters.add_students, (grace, COURSE, [*everybody, left])
     for number, name in enumerate(ASSIGNMENTS):
-        released = FIRST_DAY + number * WEEK + timedelta(minutes=chance.randint(5, 90))
-        due = FIRST_DAY + (number + 2) * WEEK + timedelta(hours=14)
-        files = [notebook(name, "# YOUR CODE HERE"), ("data/measurements.csv", data.encode())]
-        where = (grace, COURSE, name)
-        yield released, assignments.release_assignment, (*where, pack_directory(files))
-        if number == 1:
-            files.append(("errata.md", b"In question 2, read sin for cos.\n"))
-            args = (*where, pack_directory(files), submissions.UNLIMITED, True)
-            yield released + timedelta(days=2), assignments.release_assignment, args
-        for person in [*everybody, left] if number == 0 else everybody:
-            if chance.random() < (0.1 if person.username != STUDENT else 0):
-                continue
-            times = chance.choice([1, 1, 2, 3])
-            hours = sorted(
-                (min(chance.expovariate(1 / 40), 330) for _ in range(times)), reverse=True
-            )
-            for hour in hours:
-                at = due - timedelta(hours=hour - 3)
-                plot = chance.randbytes(chance.randint(2_000, 9_000)).hex()
-                solution = notebook(name, f"answer = {chance.random()}", f"plot = {plot!r}")
-                directory = pack_directory([solution, files[1]])
-                args = (Identity(person.username), COURSE, name, directory)
-                yield at, submissions.submit, args
-            if name != NEW and chance.random() < 0.95:
-                page = _feedback(chance, name, person.username)
-                directory = pack_directory([(f"{name}.html", page)])
-                back = due + timedelta(days=3, minutes=chance.randint(0, 40))
-                yield back, _give_feedback, (*where, person.username, directory)
+        students = [*everybody, left] if number == 0 else everybody
+        yield from _plan_assignment(chance, name, FIRST_DAY + number * WEEK, students)
     at = FIRST_DAY + len(ASSIGNMENTS) * WEEK
     for name in (EMPTY_ASSIGNMENT, UNRELEASED):
         directory = pack_directory([notebook(name, "# YOUR CODE HERE")])
@@ -139,6 +113,43 @@ def _plan(chance: random.Random) -> Iterator[Event]:
     later = at + timedelta(hours=1)
     yield later, assignments.unrelease_assignment, (grace, COURSE, UNRELEASED, False)
     yield later, rosters.remove_student, (grace, COURSE, left.username)
+
+
+def _plan_assignment(
+    chance: random.Random, name: str, released: datetime, students: list[Person]
+) -> Iterator[Event]:
+    where = (Identity(INSTRUCTOR), COURSE, name)
+    files = [notebook(name, "# YOUR CODE HERE"), ("data/measurements.csv", DATA)]
+    yield released, assignments.release_assignment, (*where, pack_directory(files))
+    if name == ASSIGNMENTS[1]:
+        mended = pack_directory([*files, ("errata.md", b"In question 2, read sin for cos.\n")])
+        args = (*where, mended, submissions.UNLIMITED, True)
+        yield released + timedelta(days=2), assignments.release_assignment, args
+    due = released + timedelta(days=14, hours=9)
+    for person in students:
+        who = Identity(person.username)
+        is_missing = person.username != STUDENT and chance.random() < 0.1
+        if not is_missing or chance.random() < 0.6:
+            fetched = released + timedelta(hours=chance.uniform(1, 96))
+            yield fetched, _fetch, (who, COURSE, name)
+        if is_missing:
+            continue
+        for _ in range(chance.choice([1, 1, 2, 3])):
+            at = due - timedelta(hours=min(chance.expovariate(1 / 40), 220) - 3)
+            plot = chance.randbytes(chance.randint(2_000, 9_000)).hex()
+            solution = notebook(name, f"answer = {chance.random()}", f"plot = {plot!r}")
+            directory = pack_directory([solution, files[1]])
+            yield at, submissions.submit, (who, COURSE, name, directory)
+        if name != NEW and chance.random() < 0.95:
+            page = pack_directory([(f"{name}.html", _feedback(chance, name, person.username))])
+            back = due + timedelta(days=3, minutes=chance.randint(0, 40))
+            yield back, _give_feedback, (*where, person.username, page)
+
+
+def _fetch(connection: Connection, identity: Identity, course_id: str, assignment_id: str) -> None:
+    found = assignments.fetch_assignment(connection, identity, course_id, assignment_id)
+    assert found.fetched
+    record_fetches(connection, {found.fetched: Clock.shown})
 
 
 def _give_feedback(
@@ -195,7 +206,7 @@ def plan_odd() -> Iterator[Event]:
 def plan() -> Iterator[Event]:
     """What a site looks like in the middle of a term."""
     yield from _plan_others()
-    yield from _plan(random.Random(5))
+    yield from _plan_course(random.Random(1))
 
 
 def fill(url: str, *plans: Iterator[Event]) -> None:

@@ -40,6 +40,7 @@ class Visitor:
             viewport={"width": WIDTHS["wide"], "height": HEIGHT}, reduced_motion="reduce"
         )
         context.set_default_timeout(15_000)
+        context.add_init_script(path=require(AXE))
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", self._note)
@@ -102,7 +103,6 @@ class Visitor:
             part: what axe looks at, as a selector.
         """
         assert self.problems == []
-        self.page.evaluate(require(AXE).read_text())
         for look in self.looks():
             too_wide = self.page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -102,7 +102,7 @@ class Visitor:
         Args:
             part: what axe looks at, as a selector.
         """
-        assert self.problems == []
+        assert self.problems == [], self.problems
         for look in self.looks():
             too_wide = self.page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -101,6 +101,13 @@ def _appoint(connection: Connection, course_pk: int, user_pks: Mapping[str, int]
     )
 
 
+_TEACHING = select(Membership.user_pk).where(
+    Membership.course_pk == bindparam("course_pk"),
+    Membership.role == INSTRUCTOR,
+    Membership.active,
+)
+
+
 def appoint_instructors(
     connection: Connection, identity: Identity, course_id: str, names: Collection[str]
 ) -> None:
@@ -122,8 +129,10 @@ def appoint_instructors(
         select(Course.pk).where(Course.pk == course_pk).with_for_update(key_share=True)
     )
     pks = ensure_users(connection, names)
-    _appoint(connection, course_pk, pks)
-    changes = (Change("add instructor", course_id, username=name) for name in pks)
+    teaching = set(connection.scalars(_TEACHING, {"course_pk": course_pk}))
+    new = {name: pk for name, pk in pks.items() if pk not in teaching}
+    _appoint(connection, course_pk, new)
+    changes = (Change("add instructor", course_id, username=name) for name in new)
     audit.record(connection, identity, *changes)
 
 

@@ -119,6 +119,9 @@ def test_the_roster_is_searched_sorted_and_cut_into_pages(course: Api, kevin: Ca
     assert shown("sort=name&order=desc")[:2] == ["s119", "s118"]
     assert shown("search=S11&sort=name") == names[110:]
     assert shown("search=%25") == []
+    names = {"first_name": "Zoë", "last_name": "Øster", "email": ""}
+    kevin.ok("POST", "student/course1/zoe", **names)
+    assert shown("search=øst") == shown("search=ØST") == shown("search=ZOË") == ["zoe"]
     assert shown("sort=role")[0] == "kevin"
     assert "Nobody here has “%”" in plain(page(kevin, f"{COURSE}?search=%25"))
     assert "There is no column x" in page(kevin, f"{COURSE}?sort=x", 400)

@@ -44,7 +44,8 @@ MAY_IMPORT = {
         f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool"
     ),
     "pages": (
-        f"handlers.archives handlers.base handlers.directories handlers.submissions {DOMAIN}"
+        f"handlers.archives handlers.base handlers.browsers handlers.directories"
+        f" handlers.submissions {DOMAIN}"
         f" {BELOW_DOMAIN} roster_files spreadsheets"
     ),
     "assignments": f"audit limits references {BELOW_DOMAIN}",

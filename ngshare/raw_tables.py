@@ -97,7 +97,7 @@ class RawTable:
 def _describe_column(column: Column[Any]) -> RawColumn:
     is_size = isinstance(column.type, LargeBinary) and column.name not in HASHES
     kind = int if is_size else column.type.python_type
-    shown = func.length(column) if is_size else column
+    shown: ColumnElement[Any] = func.length(column) if is_size else column
     if kind is int:  # else PostgreSQL refuses to compare a short one with a number that is too long
         shown = type_coerce(shown, BigInteger)
     targets = [key.column for key in column.foreign_keys]

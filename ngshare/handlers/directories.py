@@ -210,7 +210,8 @@ async def send_archive(
         DamagedContent: a content is not what its digest says.
     """
     kind = archives.KINDS[media_type]
-    etag = f'"{_manifest_digest(files).hex()}-{int(at.timestamp())}-{kind}"'
+    digest = await handler.compute(_manifest_digest, files)
+    etag = f'"{digest.hex()}-{int(at.timestamp())}-{kind}"'
     handler.set_header("ETag", etag)
     handler.set_header("Vary", "Accept")
     handler.set_header("Cache-Control", "private, no-cache")
@@ -245,7 +246,7 @@ async def send_archive(
             del piece  # of which the stream has a copy
             await handler.flush()
         writer.close_file()
-    writer.close()
+    await handler.compute(writer.close)  # a zip's list of what is in it may be long
     handler.finish(writer.take())
 
 

@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ngshare import progress, roster_files, wire
+from ngshare.database.snapshots import StoredFile
 from ngshare.errors import NotFound
+from ngshare.listings import ListedSubmission
 from ngshare.pages.base import PageHandler
 from ngshare.pages.downloads import send_zip
 
@@ -38,13 +40,17 @@ class AllSubmissionsZipHandler(PageHandler):
         )
         if not found:
             raise NotFound("Nobody has submitted anything yet")
-        files = [
-            replace(file, path=f"{_folder(submission.student_id)}/{file.path}")
-            for submission in found
-            for file in submission.files or []
-        ]
+        files = await self.compute(_in_folders, found)
         at = max(submission.at for submission in found)
         await send_zip(self, files, at, course_id, assignment_id)
+
+
+def _in_folders(found: Sequence[ListedSubmission]) -> list[StoredFile]:
+    return [
+        replace(file, path=f"{_folder(submission.student_id)}/{file.path}")
+        for submission in found
+        for file in submission.files or []
+    ]
 
 
 def _folder(student_id: str) -> str:

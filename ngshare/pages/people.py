@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from typing import Any
 
 from ngshare import overviews, roster_files, roster_plans, rosters, wire
 from ngshare.errors import Conflict, InvalidRequest, LocalFileError
@@ -127,7 +127,7 @@ class RosterPreviewHandler(PageHandler):
             self.set_status(400)
             self.render_page("roster_upload.html", course_id=course_id, problem=error.message)
             return
-        people = [Person(*astuple(person)) for person in roster.people.values()]
+        people = [Person(**vars(person)) for person in roster.people.values()]
         where = (self.identity, course_id, people)
         if digest is None:
             plan = await self.read_long(roster_plans.plan_students, *where)
@@ -136,7 +136,15 @@ class RosterPreviewHandler(PageHandler):
             if is_done:
                 self.done(_describe(plan, course_id), "pages", "course", course_id)
                 return
-        self._preview(course_id, content, roster, plan, has_changed=digest is not None)
+        values = await self.compute(_preview, content, roster, plan)
+        self.render_page(
+            "roster_preview.html",
+            course_id=course_id,
+            plan=plan,
+            has_changed=digest is not None,
+            most=SHOWN_ROWS,
+            **values,
+        )
 
     def _file(self) -> tuple[str, bytes]:
         """Its name and content: as it was uploaded, or as the preview carries it."""
@@ -148,25 +156,20 @@ class RosterPreviewHandler(PageHandler):
                 return name, field.value(MAX_FILE_BYTES)
         raise InvalidRequest(NO_FILE)
 
-    def _preview(
-        self, course_id: str, content: bytes, roster: Roster, plan: Plan, has_changed: bool
-    ) -> None:
-        lines = {person.username: line for line, person in roster.people.items()}
-        refused = [(lines[p.username], f"{p.username}: {reason}") for p, reason in plan.refused]
-        names = [person.username for person in plan.added]
-        self.render_page(
-            "roster_preview.html",
-            course_id=course_id,
-            plan=plan,
-            changed=[
-                (before.username, _differences(before, after)) for before, after in plan.changed
-            ],
-            refused=sorted([*refused, *roster.problems.items()]),
-            warning=roster_files.warning_of_capitals(names),
-            content=roster_files.read_text(content, "The file"),
-            has_changed=has_changed,
-            most=SHOWN_ROWS,
-        )
+
+def _preview(content: bytes, roster: Roster, plan: Plan) -> dict[str, Any]:
+    """What the page of the preview shows."""
+    lines = {person.username: line for line, person in roster.people.items()}
+    refused = [(lines[p.username], f"{p.username}: {reason}") for p, reason in plan.refused]
+    return {
+        "digest": plan.digest,
+        "changed": [
+            (before.username, _differences(before, after)) for before, after in plan.changed
+        ],
+        "refused": sorted([*refused, *roster.problems.items()]),
+        "warning": roster_files.warning_of_capitals(person.username for person in plan.added),
+        "content": roster_files.read_text(content, "The file"),
+    }
 
 
 def _differences(before: Person, after: Person) -> list[tuple[str, str, str]]:

@@ -17,6 +17,7 @@ from ngshare.database.snapshots import PackedSnapshot, StoredFile
 from ngshare.errors import Conflict, NotFound
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import Access, Identity, require_instructor, require_member
+from ngshare.users import hold_name
 
 EXISTS = "Assignment already exists"
 
@@ -141,6 +142,7 @@ def release_assignment(
         TooLarge: the course's quota is reached.
         others: see require_instructor.
     """
+    hold_name(connection, identity)
     access = require_instructor(connection, identity, course_id)
     now = datetime.now(timezone.utc)
     row = insert(connection, Assignment).values(

@@ -15,6 +15,7 @@ from ngshare.database.snapshots import PackedSnapshot
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import Access, Identity, require_instructor, require_self_or_instructor
 from ngshare.submissions import TimedFiles, get_submission
+from ngshare.users import hold_name
 
 
 def require_grader(
@@ -60,6 +61,7 @@ def release_feedback(
         TooLarge: the course's quota is reached.
         others: see require_grader.
     """
+    hold_name(connection, identity)
     access, submission = require_grader(
         connection, identity, course_id, assignment_id, student_id, timestamp, keep=True
     )

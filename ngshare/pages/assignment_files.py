@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from ngshare import progress, roster_files, wire
 from ngshare.database.snapshots import StoredFile
@@ -28,7 +27,7 @@ CSV_COLUMNS = (
     "feedback_released",
     "feedback_on_last",
 )
-NOT_IN_FOLDERS = re.compile(r'[%/\\:<>"|?*]')
+NOT_IN_FOLDERS = re.compile(r'^\.|[%/\\:<>"|?*\x00-\x1f\x7f]')
 
 
 class AllSubmissionsZipHandler(PageHandler):
@@ -55,7 +54,7 @@ def _in_folders(found: Sequence[ListedSubmission]) -> list[StoredFile]:
 
 def _folder(student_id: str) -> str:
     """The name as that of a folder, on every kind of machine; different ones stay different."""
-    return NOT_IN_FOLDERS.sub(lambda match: quote(match[0], safe=""), student_id)
+    return NOT_IN_FOLDERS.sub(lambda match: f"%{ord(match[0]):02X}", student_id)
 
 
 class ProgressFileHandler(PageHandler):

@@ -121,7 +121,7 @@ class RosterPreviewHandler(PageHandler):
         try:
             name, content = self._file()
             # As browsers will send it from the preview's form.
-            content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\0", b"")
             roster = await self.compute(roster_files.parse_csv, content, name)
         except (InvalidRequest, LocalFileError) as error:
             self.set_status(400)
@@ -148,7 +148,8 @@ class RosterPreviewHandler(PageHandler):
 
     def _file(self) -> tuple[str, bytes]:
         """Its name and content: as it was uploaded, or as the preview carries it."""
-        carried = self.raw_argument("roster", MAX_FILE_BYTES)
+        # From there the end of each line comes as two characters.
+        carried = self.raw_argument("roster", 2 * MAX_FILE_BYTES)
         if carried is not None:
             return "The file", carried
         for name, field in self.body.files:

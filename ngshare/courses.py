@@ -40,12 +40,19 @@ def list_courses(connection: Connection, identity: Identity) -> list[str]:
     return list(connection.scalars(_COURSES_OF_USER, {"user_name": name, "by_hub": by_hub}))
 
 
-def require_new_course(connection: Connection, identity: Identity, course_id: str) -> None:
-    """Raise PermissionDenied or Conflict unless the caller may create this course."""
+def require_new_course(connection: Connection, identity: Identity, course_id: str) -> bool:
+    """Whether there is a deleted course of this id, which comes back when it is created.
+
+    Raises:
+        PermissionDenied: the caller is no admin.
+        Conflict: the course exists.
+    """
     require_admin(identity)
-    exists = select(Course.pk).where(Course.name == course_id, Course.deleted_at.is_(None))
-    if connection.scalar(exists) is not None:
+    query = select(Course.deleted_at).where(Course.name == course_id)
+    found = connection.execute(query).one_or_none()
+    if found and found.deleted_at is None:
         raise Conflict(EXISTS)
+    return found is not None
 
 
 def create_course(
@@ -60,7 +67,7 @@ def create_course(
         PermissionDenied: the caller is no admin.
         Conflict: the course exists.
     """
-    require_new_course(connection, identity, course_id)
+    comes_back = require_new_course(connection, identity, course_id)
     # Two creations at once: the row is locked by the first; the second finds it in sight and
     # changes nothing, so that there is no primary key to return.
     statement = insert(connection, Course).values(name=course_id, deleted_at=None)
@@ -80,7 +87,8 @@ def create_course(
     )
     pks = ensure_users(connection, instructors)
     teachers = f"instructors: {', '.join(pks)}" if pks else "no instructors"
-    audit.record(connection, identity, Change("create course", course_id, detail=teachers))
+    detail = f"again, with what was in it; {teachers}" if comes_back else teachers
+    audit.record(connection, identity, Change("create course", course_id, detail=detail))
     _appoint(connection, course_pk, pks)
 
 

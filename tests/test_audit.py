@@ -145,6 +145,14 @@ def test_of_a_roster_only_what_is_new_or_other_is_noted(course: Api, log: Any) -
     ]
 
 
+def test_that_a_deleted_course_came_back_is_noted(course: Api, log: Any) -> None:
+    root = course.user("root")
+    root.ok("DELETE", "course/course1")
+    root.ok("POST", "course/course1", instructors='["eric"]')
+    detail = "again, with what was in it; instructors: eric"
+    assert log()[1:] == [("root", "create course", "course1", None, None, detail)]
+
+
 def test_only_those_are_noted_as_appointed_who_were_not(course: Api, log: Any) -> None:
     form = {"action": "appoint", "instructors": "kevin, lawrence"}
     for _ in range(2):

@@ -153,7 +153,8 @@ def delete_course(connection: Connection, identity: Identity, course_id: str, pu
     """
     require_admin(identity)
     if purge:
-        course_pk = connection.scalar(select(Course.pk).where(Course.name == course_id))
+        found = select(Course.pk).where(Course.name == course_id).with_for_update()
+        course_pk = connection.scalar(found)
         if course_pk is None:
             raise NotFound("Course not found")
         in_course = select(Assignment.pk).where(Assignment.course_pk == course_pk)
@@ -163,10 +164,14 @@ def delete_course(connection: Connection, identity: Identity, course_id: str, pu
         connection.execute(delete(Course).where(Course.pk == course_pk))
         audit.record(connection, identity, Change("purge course", course_id))
         return
-    course_pk = enter_course(connection, identity, course_id).course_pk
-    connection.execute(
-        update(Course).where(Course.pk == course_pk).values(deleted_at=datetime.now(timezone.utc))
+    deleted = connection.scalar(
+        update(Course)
+        .where(Course.name == course_id, Course.deleted_at.is_(None))
+        .values(deleted_at=datetime.now(timezone.utc))
+        .returning(Course.pk)
     )
+    if deleted is None:
+        raise NotFound("Course not found")
     audit.record(connection, identity, Change("delete course", course_id))
 
 

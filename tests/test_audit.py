@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from ngshare.database.engine import Database
 from ngshare.database.models import AuditEntry
-from tests.api import Api, Caller, encode, person
+from tests.api import Api, Caller, at_once, encode, person
 
 FILES = {"files": encode({"a": b"1"})}
 OTHERS = {"files": encode({"a": b"2"})}
@@ -151,6 +151,18 @@ def test_that_a_deleted_course_came_back_is_noted(course: Api, log: Any) -> None
     root.ok("POST", "course/course1", instructors='["eric"]')
     detail = "again, with what was in it; instructors: eric"
     assert log()[1:] == [("root", "create course", "course1", None, None, detail)]
+
+
+@pytest.mark.parametrize("purge", ["false", "true"])
+@pytest.mark.parametrize("path", ["course/course1", "assignment/course1/challenge"])
+def test_of_calls_that_meet_the_one_is_noted_that_does_it(
+    course: Api, log: Any, path: str, purge: str
+) -> None:
+    def call(_: int) -> int:
+        return course.user("root").send("DELETE", path, purge=purge).status_code
+
+    assert sorted(at_once(call, range(6))) == [200, *[404] * 5]
+    assert len(log()) == 1
 
 
 def test_only_those_are_noted_as_appointed_who_were_not(course: Api, log: Any) -> None:

@@ -139,9 +139,9 @@ def test_a_person_is_added_changed_and_removed(kevin: Caller) -> None:
     form = page(kevin, f"{COURSE}/person/mia")
     assert 'value="mia@example.org"' in form
     fields = {"first_name": "Mia", "last_name": "Changed", "email": ""}
-    assert "mia" in post(kevin, f"{COURSE}/person/mia", action="save", role="student", **fields)
+    assert "mia" in post(kevin, f"{COURSE}/person/mia", action="save", **fields)
     assert kevin.ok("GET", "student/course1/mia")["last_name"] == "Changed"
-    notice = post(kevin, f"{COURSE}/person/mia", action="remove", role="student")
+    notice = post(kevin, f"{COURSE}/person/mia", action="remove")
     assert notice == "mia is no longer in course1; the work done so far stays."
     assert usernames(kevin) == ["lawrence", "eric"]
     assert "Person not found" in page(kevin, f"{COURSE}/person/mia", 404)
@@ -162,6 +162,32 @@ def test_adding_overwrites_nobody_and_keeps_what_was_typed(kevin: Caller, course
     form["username"] = ".."
     assert "Illegal name" in html.unescape(page(kevin, f"{PEOPLE}/add", 400, data=form))
     assert kevin.ok("GET", "student/course1/lawrence")["first_name"] == "Lawrence"
+
+
+def test_what_is_left_blank_when_somebody_gets_another_role_or_comes_back_stays(
+    course: Api, kevin: Caller
+) -> None:
+    kevin.ok("DELETE", "student/course1/eric")
+    post(kevin, f"{PEOPLE}/add", username="eric", last_name="New")
+    eric = kevin.ok("GET", "student/course1/eric")
+    assert (eric["first_name"], eric["last_name"]) == ("Eric", "New")
+    post(course.user("root"), f"{PEOPLE}/add", username="lawrence", role="instructor")
+    lawrence = kevin.ok("GET", "instructor/course1/lawrence")
+    assert lawrence["email"] == "lawrence@example.org"
+
+
+def test_a_form_that_was_open_while_the_role_changed_does_not_change_it_back(
+    course: Api, kevin: Caller
+) -> None:
+    root = course.user("root")
+    root.ok("POST", "instructor/course1/eric", **person("eric"))
+    form = {"action": "save", "role": "student", "first_name": "E"}
+    post(root, f"{COURSE}/person/eric", **form)
+    assert kevin.ok("GET", "instructor/course1/eric")["first_name"] == "E"
+    root.ok("DELETE", "instructor/course1/eric")
+    kevin.ok("POST", "student/course1/eric", **person("eric"))
+    post(root, f"{COURSE}/person/eric", **{**form, "role": "instructor"})
+    assert usernames(kevin) == ["lawrence", "eric"]
 
 
 def test_a_name_with_capitals_is_added_with_a_warning(kevin: Caller) -> None:

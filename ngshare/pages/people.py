@@ -33,10 +33,10 @@ def _person(form: PageHandler, username: str) -> Person:
     return Person(username, *texts)
 
 
-async def _store(form: PageHandler, course_id: str, person: Person, replace: bool) -> None:
-    """Add or change the person, as what the form says."""
-    is_instructor = form.argument("role") == INSTRUCTOR
-    store = rosters.add_instructor if is_instructor else rosters.add_student
+async def _store(
+    form: PageHandler, course_id: str, role: str | None, person: Person, replace: bool
+) -> None:
+    store = rosters.add_instructor if role == INSTRUCTOR else rosters.add_student
     await form.transact(store, form.identity, course_id, person, replace)
 
 
@@ -58,7 +58,7 @@ class AddPersonHandler(PageHandler):
         await self.read(require_instructor, self.identity, course_id)
         try:
             person = _person(self, self.argument("username") or "")
-            await _store(self, course_id, person, replace=False)
+            await _store(self, course_id, self.argument("role"), person, replace=False)
         except (InvalidRequest, Conflict) as error:
             self.set_status(error.status)
             self._show(course_id, error.message)
@@ -83,15 +83,14 @@ class PersonHandler(PageHandler):
         )
 
     async def act(self, course_id: str, name: str) -> None:
-        await self.read(overviews.get_person, self.identity, course_id, name)
+        role = (await self.read(overviews.get_person, self.identity, course_id, name)).role
         action = self.argument("action")
         if action == "remove":
-            is_instructor = self.argument("role") == INSTRUCTOR
-            remove = rosters.remove_instructor if is_instructor else rosters.remove_student
+            remove = rosters.remove_instructor if role == INSTRUCTOR else rosters.remove_student
             await self.transact(remove, self.identity, course_id, name)
             notice = f"{name} is no longer in {course_id}; the work done so far stays."
         elif action == "save":
-            await _store(self, course_id, _person(self, name), replace=True)
+            await _store(self, course_id, role, _person(self, name), replace=True)
             notice = f"Saved what {course_id} has about {name}."
         else:
             raise InvalidRequest("action should be save or remove")

@@ -41,6 +41,7 @@ class AllSubmissionsZipHandler(PageHandler):
             raise NotFound("Nobody has submitted anything yet")
         files = await self.compute(_in_folders, found)
         at = max(submission.at for submission in found)
+        del found  # which is as much again
         await send_zip(self, files, at, course_id, assignment_id)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ngshare import overviews, roster_files, roster_plans, rosters, wire
+from ngshare.database.models import INSTRUCTOR, STUDENT
 from ngshare.errors import Conflict, InvalidRequest, LocalFileError
 from ngshare.pages.base import PageHandler
 from ngshare.permissions import require_instructor
@@ -13,7 +14,6 @@ from ngshare.roster_plans import Plan
 from ngshare.rosters import Person
 
 CSV = "text/csv; charset=UTF-8"
-INSTRUCTOR, STUDENT = "instructor", "student"
 SHOWN_ROWS = 200  # of a preview, of each kind
 MAX_FILE_BYTES = 4 << 20
 NO_FILE = "Choose a CSV file first"

@@ -131,6 +131,7 @@ def test_a_new_person_of_the_same_name_sees_nothing_of_the_old_one(
     old_one = database.read(people.get_person, ROOT, name)
     assert [(role.course_id, role.active) for role in old_one.roles] == [("course1", False)]
     assert log_of(database, "deactivate person") == [("lawrence", f"now {name}")]
+    assert log_of(database, "remove student") == [("lawrence", f"now {name}")]
 
 
 def test_what_the_old_person_sent_ahead_is_not_the_new_ones(

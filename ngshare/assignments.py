@@ -15,6 +15,7 @@ from ngshare.database.engine import insert
 from ngshare.database.models import Assignment, Feedback, Release, Snapshot, Submission
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
 from ngshare.errors import Conflict, NotFound
+from ngshare.fetches import Fetched
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import Access, Identity, require_instructor, require_member
 from ngshare.users import hold_name
@@ -24,11 +25,16 @@ EXISTS = "Assignment already exists"
 
 @dataclass(frozen=True)
 class ReleasedFiles:
-    """A version of an assignment, and its files, sorted by path."""
+    """A version of an assignment, and its files, sorted by path.
+
+    Attributes:
+        fetched: what to note when the caller gets files; None if the caller is no known user.
+    """
 
     version: int
     at: datetime
     files: list[StoredFile]
+    fetched: Fetched | None
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,10 @@ def fetch_assignment(
     assignment_pk = get_assignment(connection, access, assignment_id)
     newest = connection.execute(_NEWEST, {"assignment_pk": assignment_pk}).one()
     files = snapshots.list_files(connection, newest.snapshot_pk)
-    return ReleasedFiles(newest.version, newest.at, files)
+    fetched = None
+    if access.user_pk is not None:
+        fetched = Fetched(assignment_pk, newest.version, newest.at, access.user_pk)
+    return ReleasedFiles(newest.version, newest.at, files, fetched)
 
 
 def require_new_assignment(

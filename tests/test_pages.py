@@ -233,7 +233,7 @@ def test_people_get_errors_as_pages_and_programs_as_json(api: Api) -> None:
     response = kevin.call("GET", "no/such/page", headers={"Accept": "text/html"})
     assert response.status_code == 404
     assert response.headers["Content-Type"] == "text/html; charset=UTF-8"
-    assert "Not found" in response.text
+    assert "There is no such page" in response.text
     kevin.fails(404, "Not found", "GET", "no/such/page")
 
 

@@ -94,10 +94,10 @@ def test_the_course_shows_its_assignments_with_what_came_of_them(
     kevin.ok("DELETE", "assignment/course1/gone")
     released, gone = table(page(kevin, COURSE), "Assignments")
     assert released[0] == "challenge"
-    assert released[1].startswith("2 of ")
-    assert released[2:5] == ["2", "3", "1"]
+    assert released[1:4] == ["2", "3", "1"]
+    assert released[4].startswith("2 of ")
     assert gone[0] == "gone un-released"
-    assert gone[2:5] == ["0", "0", "0"]
+    assert gone[1:4] == ["0", "0", "0"]
 
 
 def test_students_of_the_course_see_another_page_and_strangers_none(course: Api) -> None:
@@ -252,7 +252,7 @@ def test_a_roster_is_previewed_and_nothing_changes_before_it_is_confirmed(
     text = upload(kevin, FILE)
     assert read_tables(database) == before
     said = plain(text)
-    assert "2 added 1 changed 1 as before 4 refused" in said
+    assert "2 to add 1 to change 1 as before 4 refused" in said
     assert "Add 2 students and change 1 student" in said
     assert "eric : last name from Student to New" in said
     for refusal in (
@@ -340,7 +340,7 @@ def test_a_roster_that_says_nothing_new_leaves_nothing_to_confirm(kevin: Caller)
 def test_thousands_of_students_are_uploaded_and_the_preview_stays_short(kevin: Caller) -> None:
     lines = [f"s{number:05},First,Last,s{number}@example.org\n" for number in range(5000)]
     text = upload(kevin, HEADER + "".join(lines))
-    assert "5,000 added" in plain(text)
+    assert "5,000 to add" in plain(text)
     assert "… and 4,800 more." in text
     form = confirmation(text)
     sent = kevin.call("POST", f"{PEOPLE}/preview", files={n: (None, v) for n, v in form.items()})
@@ -376,7 +376,7 @@ def test_the_downloaded_roster_is_one_to_upload_and_holds_no_formula(kevin: Call
     rows = list(csv.reader(io.StringIO(response.content.decode("utf-8-sig"))))
     assert rows[0] == ["student_id", "first_name", "last_name", "email"]
     assert rows[-1] == ["'@sum", "'=HYPERLINK(1)", "'-x", '"a", b']
-    assert "0 added 0 changed 3 as before 0 refused" in plain(upload(kevin, response.content))
+    assert "0 to add 0 to change 3 as before 0 refused" in plain(upload(kevin, response.content))
 
 
 # ---- versions ----
@@ -431,15 +431,15 @@ def test_an_assignment_has_a_row_for_every_student_and_everybody_who_submitted(
 ) -> None:
     text = page(kevin, f"{CHALLENGE}?sort=name")
     eric, felix, lawrence = table(text, "Students")
-    assert eric[:5] == ["Student, Eric", "eric", "missing", "0", ""]
+    assert eric[:6] == ["Student, Eric", "eric", "not fetched", "missing", "0", ""]
     assert felix[0] == "Example, Felix not in the roster"
-    assert felix[3:5] == ["1 submission of felix", "not yet"]
-    assert lawrence[3] == "2 submissions of lawrence"
-    assert lawrence[4].endswith("UTC on an earlier one")
+    assert felix[4:6] == ["1 submission of felix", "not yet"]
+    assert lawrence[4] == "2 submissions of lawrence"
+    assert lawrence[5].endswith("UTC on an earlier one")
     assert "1 of 2 students has submitted, 3 times in all; 0 have feedback on the latest" in plain(
         text
     )
-    assert "All (3) Missing (1) Submitted (2) Without feedback (2)" in plain(text)
+    assert "All (3) Not fetched (1) Missing (1) Submitted (2) Without feedback (2)" in plain(text)
 
 
 def test_the_filters_show_what_they_say(work: Api, kevin: Caller) -> None:
@@ -454,8 +454,8 @@ def test_the_filters_show_what_they_say(work: Api, kevin: Caller) -> None:
     assert shown("show=without-feedback") == ["felix"]
     assert shown("show=submitted&search=LAW") == ["lawrence"]
     assert shown("show=missing&search=law") == []
-    assert "1 to 1 of 1" in plain(page(kevin, f"{CHALLENGE}?show=submitted&search=LAW"))
-    assert "show can be missing, submitted" in page(kevin, f"{CHALLENGE}?show=x", 400)
+    assert "1 in all" in plain(page(kevin, f"{CHALLENGE}?show=submitted&search=LAW"))
+    assert "show can be not-fetched, missing, submitted" in page(kevin, f"{CHALLENGE}?show=x", 400)
 
 
 def test_a_submission_that_was_removed_counts_nowhere(work: Api, kevin: Caller) -> None:
@@ -464,11 +464,11 @@ def test_a_submission_that_was_removed_counts_nowhere(work: Api, kevin: Caller) 
         kevin.ok("DELETE", path, timestamp=kevin.ok("GET", path)["timestamp"])
     text = page(kevin, f"{CHALLENGE}?sort=name")
     _, lawrence = table(text, "Students")
-    assert lawrence[3] == "1 submission of lawrence"
-    assert lawrence[4].endswith("UTC")
+    assert lawrence[4] == "1 submission of lawrence"
+    assert lawrence[5].endswith("UTC")
     assert "1 of 2 students has submitted, 1 time in all; 1 has feedback" in plain(text)
     assert re.search("<desc.*?>1 submission from", text)
-    assert table(page(kevin, COURSE), "Assignments")[0][2:5] == ["1", "1", "1"]
+    assert table(page(kevin, COURSE), "Assignments")[0][1:4] == ["1", "1", "1"]
     response = kevin.call("GET", f"{CHALLENGE}/submissions.zip")
     with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {
@@ -681,4 +681,4 @@ def test_an_upload_of_a_browser_counts_only_with_the_token_of_its_page(
     token = re.search('name="_xsrf" value="(.+?)"', text)
     assert token
     shown = browser.post(url, files=files, data={"_xsrf": token[1]}, headers=BROWSER, timeout=5)
-    assert "1 added" in plain(shown.text)
+    assert "1 to add" in plain(shown.text)

@@ -25,6 +25,8 @@ from ngshare.handlers.uploads import decode_files
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from ngshare.assignments import ReleasedFiles
+
 BATCH_BYTES = 1 << 20
 CACHED_BYTES = 16 << 20  # encoded contents of short files: those of an assignment of the day
 JSON_NEWLINE = rb"\n"
@@ -75,7 +77,7 @@ class DirectoryHandler(BaseHandler):
 
     async def answer_directory(
         self, files: Sequence[StoredFile], at: datetime, **keys: Any
-    ) -> None:
+    ) -> bool:
         """Send a directory in the form that the caller wants.
 
         That is `{"success": true, ..., "files": [...]}`, with contents unless `list_only`, or an
@@ -83,6 +85,9 @@ class DirectoryHandler(BaseHandler):
 
         Args:
             at: since when the directory is what it is.
+
+        Returns:
+            Whether contents were sent, or the caller has them already.
 
         Raises:
             NotFound: there is no such path.
@@ -94,7 +99,7 @@ class DirectoryHandler(BaseHandler):
             keys["sha256"] = _manifest_digest(files).hex()
             if self.flag("list_only"):
                 self.answer(**keys, files=[describe_file(file) for file in selected])
-                return
+                return False
         require_complete(selected)
         try:
             if media_type is None:
@@ -104,6 +109,7 @@ class DirectoryHandler(BaseHandler):
                 await send_archive(self, selected, media_type, at, name)
         except KeyError:
             raise NotFound("These files were purged just now") from None
+        return True
 
     def _select(self, files: Sequence[StoredFile]) -> Sequence[StoredFile]:
         """Those that the arguments `path` name, as files or by folders; all if there is none."""
@@ -162,6 +168,12 @@ class DirectoryHandler(BaseHandler):
             del text  # of which the stream has a copy
             await self.flush()
         self.write(lines.end() + b'"}')
+
+
+def note_fetch(handler: BaseHandler, released: ReleasedFiles) -> None:
+    """Have it written down, soon, that the caller has got files of an assignment."""
+    if released.fetched is not None and handler.request.method == "GET":
+        handler.settings["fetch_log"].note(released.fetched)
 
 
 def require_complete(files: Iterable[StoredFile]) -> None:

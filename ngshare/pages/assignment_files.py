@@ -21,6 +21,8 @@ CSV_COLUMNS = (
     "last_name",
     "email",
     "role",
+    "fetched_version",
+    "fetched",
     "versions",
     "first_submission",
     "last_submission",
@@ -69,7 +71,9 @@ def _write_csv(rows: Sequence[Any]) -> bytes:
     def cells(row: Any) -> list[object]:
         times = (row.first_at, row.last_at, row.feedback_at)
         return [
-            *(row.name, row.first_name, row.last_name, row.email, row.role, row.versions or 0),
+            *(row.name, row.first_name, row.last_name, row.email, row.role),
+            *(row.fetched_version, row.fetched_at and wire.format_timestamp(row.fetched_at)),
+            row.versions or 0,
             *(at and wire.format_timestamp(at) for at in times),
             "yes" if row.last_at and row.feedback_for == row.last_at else "no",
         ]

@@ -86,6 +86,17 @@ def size(count: int) -> str:
     return f"{count / 1024**power:.1f}".removesuffix(".0") + f" {UNITS[power - 1]}"
 
 
+@_template_filter
+def number(count: int) -> str:
+    return f"{count:,}"
+
+
+@_template_filter
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """For example `1 file`, `2,000 files`; `many` is for plurals of other kinds."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 class PageHandler(BaseHandler):
     """A page for people; a form is posted to the page that it is on.
 
@@ -258,3 +269,6 @@ class NotFoundHandler(PageHandler):
     async def prepare(self) -> None:
         self._intercept()
         self._refuse(NotFound("Not found"))
+
+    def explain(self, error: NgShareError) -> str:
+        return "There is no such page"

@@ -36,6 +36,8 @@ MAY_IMPORT = {
     "__main__": "app",
     "app": "service workers log_format",
     "commands": "app doctor service database errors",
+    "moves": f"courses rosters roster_files spreadsheets audit users spool {BELOW_DOMAIN}",
+    "moving_commands": "app commands moves service",
     "workers": "service",
     "service": (
         "handlers pages routes auth connections database fetch_log metrics readiness errors limits"
@@ -99,12 +101,12 @@ MAY_IMPORT = {
 }
 MAY_IMPORT_OF_OTHERS = {
     "tornado": "handlers pages auth connections service",
-    "sqlalchemy": f"commands database migrations permissions {DOMAIN}",
+    "sqlalchemy": f"commands database migrations moves permissions {DOMAIN}",
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",
     "jinja2": "pages",
     "prometheus_client": "metrics",
-    "traitlets": "app auth commands exchange",
+    "traitlets": "app auth commands exchange moving_commands",
     "rich": "commands course_management exchange",
     "requests": "client",
     "urllib3": "client",

@@ -41,9 +41,9 @@ class MovingCommand(Command):
             raise StartError(f"The command is: {self.usage}")
         return self.extra_args
 
-    def finish(self, report: Report, done: str) -> None:
-        """Print the report, and end with the status that stands for it."""
-        print("\n".join(report.lines(done)))
+    def finish(self, report: Report, new: str = "") -> None:
+        """Print the report (see Report.lines), and end with the status that stands for it."""
+        print("\n".join(report.lines(new)))
         if report.left_out:
             sys.exit(LEFT_OUT)
 
@@ -152,7 +152,7 @@ class ExportExchange(MovingCommand):
                 database, Path(folder), self.volume, report, show_directories
             )
         print(f"Wrote {folder}" if is_written else f"{folder} has all this already")
-        self.finish(report, "written")
+        self.finish(report)
 
 
 class ExportCourse(MovingCommand):
@@ -175,7 +175,7 @@ class ExportCourse(MovingCommand):
         with closing(self.open()) as database:
             digest = export_course(database, course_id, Path(file), report, show_directories)
         print(f"Wrote {file}, {Path(file).stat().st_size:,} bytes; its sums have sha256 {digest}")
-        self.finish(report, "written")
+        self.finish(report)
 
 
 class ImportCourse(MovingCommand):

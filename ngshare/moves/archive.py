@@ -14,145 +14,25 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import tarfile
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, NoReturn
-from urllib.parse import quote
+from typing import IO, BinaryIO, NoReturn
 
 import msgspec
 
-from ngshare import wire
-from ngshare.errors import InvalidRequest, LocalFileError
+from ngshare.errors import LocalFileError
+from ngshare.moves.records import FORMAT, CourseRecord, FileEntry, Record, member_path
 from ngshare.spool import BLOCK_BYTES, Spool
 
-FORMAT = "ngshare course 1"
 COURSE = "course.json"
 SUMS = "SHA256SUMS"
 LONGEST_JSON_BYTES = 64 << 20
 MEMORY_BYTES = 1 << 20
 FILE_MODE = 0o644
-
-_NOT_IN_NAMES = re.compile(r"[/\\:%]|^\.+$")
-
-
-class Person(msgspec.Struct):
-    """Somebody in the roster; `active` tells whether he still is."""
-
-    username: str
-    role: str
-    active: bool
-    first_name: str | None
-    last_name: str | None
-    email: str | None
-
-
-class AssignmentEntry(msgspec.Struct):
-    """An assignment; one without released_at is un-released."""
-
-    assignment_id: str
-    released_at: datetime | None
-
-
-class CourseRecord(msgspec.Struct):
-    """What course.json has."""
-
-    format: str
-    course_id: str
-    exported_at: datetime
-    exported_by: str
-    people: list[Person]
-    assignments: list[AssignmentEntry]
-
-
-class FileEntry(msgspec.Struct, omit_defaults=True):
-    """A file of a directory; of one that is missing the content was lost before it was exported."""
-
-    path: str
-    size: int
-    sha256: str
-    md5: str
-    missing: bool = False
-
-
-class Directory(msgspec.Struct, kw_only=True):
-    """What a release, a submission and feedback have.
-
-    Attributes:
-        sha256: of the manifest (wire.manifest_digest), as in a receipt.
-        at: when it was released or handed in.
-    """
-
-    assignment_id: str
-    at: datetime
-    sha256: str
-    files: list[FileEntry]
-
-
-class ReleaseRecord(Directory, tag="release", tag_field="kind"):
-    """A version of an assignment."""
-
-    version: int
-    by: str
-
-    @property
-    def place(self) -> str:
-        return _join("releases", self.assignment_id, f"version {self.version}")
-
-
-class SubmissionRecord(Directory, tag="submission", tag_field="kind", omit_defaults=True):
-    """A submission: its receipt. `key` is the Idempotency-Key that the client sent with it."""
-
-    student_id: str
-    key: str | None = None
-    removed_at: datetime | None = None
-    removed_by: str | None = None
-
-    @property
-    def place(self) -> str:
-        return _join("submissions", self.assignment_id, self.student_id, _time(self.at))
-
-
-class FeedbackRecord(Directory, tag="feedback", tag_field="kind"):
-    """Feedback on the submission of a student that was handed in at submitted_at."""
-
-    student_id: str
-    submitted_at: datetime
-    by: str
-
-    @property
-    def place(self) -> str:
-        return _join("feedback", self.assignment_id, self.student_id, _time(self.submitted_at))
-
-
-Record = ReleaseRecord | SubmissionRecord | FeedbackRecord
-
-
-def _time(at: datetime) -> str:
-    return wire.format_timestamp(at).replace(":", ".")
-
-
-def _join(*names: str) -> str:
-    """A path in the archive; ids may have characters that names of folders should not have."""
-    return "/".join(_segment(name) for name in names)
-
-
-def _segment(name: str) -> str:
-    if _NOT_IN_NAMES.search(name):
-        name = quote(name, safe=" !#$&'()*+,;=@[]{}").replace(".", "%2E")
-    return name
-
-
-def member_path(record: Record, path: str) -> str:
-    """Where a file of a directory is in the archive."""
-    try:
-        wire.check_paths([path])
-    except InvalidRequest:  # named by ngshare 0.6
-        path = quote(path, safe=" ").replace(".", "%2E")
-    return f"{record.place}/{path}"
+UNREADABLE = (tarfile.TarError, EOFError, OSError, ValueError)
 
 
 # ---- write ----
@@ -261,7 +141,7 @@ class Reader:
         except DamagedArchive:
             self._file.close()
             raise
-        except (*_UNREADABLE, msgspec.MsgspecError) as error:
+        except (*UNREADABLE, msgspec.MsgspecError) as error:
             self._file.close()
             raise DamagedArchive(f"{path} is no archive of a course: {error}") from None
 
@@ -287,7 +167,7 @@ class Reader:
                     for _ in content:
                         pass
             self._check_sums(member)
-        except (*_UNREADABLE, msgspec.MsgspecError) as error:
+        except msgspec.MsgspecError as error:
             self._fail(str(error))
 
     def _files(self, record: Record) -> Generator[tuple[FileEntry, Iterator[bytes]], None, None]:
@@ -313,17 +193,23 @@ class Reader:
         """The content of a member, which is noted for the comparison with the sums."""
         file = self._tar.extractfile(member)
         assert file is not None
-        digest, size = hashlib.sha256(), 0
-        while block := file.read(BLOCK_BYTES):
+        digest = hashlib.sha256()
+        while block := self._read(file):
             digest.update(block)
-            size += len(block)
             yield block
-        if size != member.size:
-            self._fail(f"{member.name} ends too early")
         self._sums.append(_sum_line(member.name, digest.hexdigest()))
 
+    def _read(self, file: IO[bytes]) -> bytes:
+        try:
+            return file.read(BLOCK_BYTES)
+        except UNREADABLE as error:
+            self._fail(str(error))
+
     def _next(self, name: str | None = None) -> tarfile.TarInfo:
-        member = next(self._members, None)
+        try:
+            member = next(self._members, None)
+        except UNREADABLE as error:
+            self._fail(str(error))
         if member is None:
             self._fail("it ends too early")
         if not member.isreg() or name not in (None, member.name):
@@ -349,6 +235,3 @@ class Reader:
 
     def _fail(self, what: str) -> NoReturn:
         raise DamagedArchive(f"{self._path} is damaged: {what}")
-
-
-_UNREADABLE = (tarfile.TarError, EOFError, OSError, ValueError)

@@ -17,7 +17,9 @@ from ngshare.database.models import Assignment, Membership, Removal, User
 from ngshare.database.snapshots import StoredFile
 from ngshare.errors import LocalFileError, NotFound
 from ngshare.moves import contents, queries, store
-from ngshare.moves.archive import (
+from ngshare.moves.archive import Writer
+from ngshare.moves.importing import Progress
+from ngshare.moves.records import (
     FORMAT,
     AssignmentEntry,
     CourseRecord,
@@ -27,10 +29,8 @@ from ngshare.moves.archive import (
     Record,
     ReleaseRecord,
     SubmissionRecord,
-    Writer,
     member_path,
 )
-from ngshare.moves.importing import Progress
 from ngshare.moves.report import Report
 
 

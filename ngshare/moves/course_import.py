@@ -21,21 +21,19 @@ from ngshare.database.models import INSTRUCTOR, STUDENT, Assignment, Course, Mem
 from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import Conflict, InvalidRequest
 from ngshare.moves import store
-from ngshare.moves.archive import (
-    CourseRecord,
-    DamagedArchive,
-    Entry,
-    FeedbackRecord,
-    Reader,
-    Record,
-    ReleaseRecord,
-    SubmissionRecord,
-)
+from ngshare.moves.archive import DamagedArchive, Entry, Reader
 from ngshare.moves.importing import (
     BYTES_A_TRANSACTION,
     DIRECTORIES_A_TRANSACTION,
     MEMORY_BYTES,
     Progress,
+)
+from ngshare.moves.records import (
+    CourseRecord,
+    FeedbackRecord,
+    Record,
+    ReleaseRecord,
+    SubmissionRecord,
 )
 from ngshare.moves.report import Report
 from ngshare.permissions import Identity

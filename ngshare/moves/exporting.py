@@ -225,7 +225,7 @@ class _Export:
         secret = self._secret(by_path, additions)
         for page in pages:
             page_name = self._page_name(page, by_path, name, secret)
-            where = self._folder / submission
+            where = f"{self._folder.name}/{submission}"
             if page_name is None:
                 self._report.leave_out(
                     f"{where}: feedback {page.path}",
@@ -235,7 +235,13 @@ class _Export:
                 self._report.leave_out(f"{where}: feedback {page.path}", LOST)
             else:
                 target = self._folder / place / page_name
-                self._write_file(target, contents.read(self._connection, page), row.feedback_at)
+                content = contents.read(self._connection, page)
+                try:
+                    self._write_file(target, content, row.feedback_at)
+                except FileExistsError:
+                    self._report.leave_out(
+                        f"{where}: feedback {page.path}", "other feedback has the same name there"
+                    )
         digest = wire.manifest_digest((page.path, page.digest) for page in pages)
         size = sum(page.size for page in pages)
         self._counts.count("feedback", f"feedback on {submission}", digest, size)
@@ -277,6 +283,7 @@ class _Export:
         make_folder(folder, FOLDER_MODE)
         for file in files:
             path = folder / file.path
+            label = f"{self._folder.name}/{place}: {file.path}"
             try:
                 wire.check_paths([file.path])
                 if file.is_missing:
@@ -286,11 +293,11 @@ class _Export:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._write_file(path, contents.read(self._connection, file), at)
             except InvalidRequest:
-                self._report.leave_out(f"{folder}: {file.path}", "no file can have this path")
+                self._report.leave_out(label, "no file can have this path")
             except (FileExistsError, NotADirectoryError):
-                self._report.leave_out(f"{folder}: {file.path}", "a folder has this path")
+                self._report.leave_out(label, "a folder has this path")
             except LocalFileError as error:
-                self._report.leave_out(path, error.message)
+                self._report.leave_out(label, error.message)
         for name, content in additions.items():
             self._write_file(folder / name, [content], at)
         for each in sorted(folders, reverse=True):

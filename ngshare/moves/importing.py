@@ -74,12 +74,12 @@ def import_exchange(
             continue
         if not known and not dry_run:
             database.write(courses.create_course, IMPORTER, course.course_id, [])
-        people.add(
-            database, IMPORTER, course.course_id, roster.get(course.course_id, ()), report, dry_run
-        )
+        entries = roster.get(course.course_id, ())
+        people.add(database, IMPORTER, course.course_id, entries, report, dry_run)
         with show_progress(len(course.releases) + len(course.submissions)) as advance:
             _Import(database, course, report, advance, dry_run).run()
-        people.note_strangers(database, course.course_id, course.students, report)
+        strangers = course.students - {entry.username for entry in entries}
+        people.note_strangers(database, course.course_id, strangers, report)
     if others := sorted(set(roster) - found):
         report.note(", ".join(others), f"there are people for this, but it is not in {root}")
 

@@ -65,16 +65,16 @@ class Report:
         """Tell something that is to be known."""
         print(f"Note: {printable(what)}: {text}", file=sys.stderr)
 
-    def lines(self, done: str) -> list[str]:
-        """What was done, for each course and together.
+    def lines(self, new: str = "") -> list[str]:
+        """What there is of each course.
 
         Args:
-            done: what became of what is new, such as `new` or `to be added`.
+            new: what is said of what was not there before, such as `to be added`.
         """
         lines = []
         for course_id, course in sorted(self.courses.items()):
             counts = (
-                f"{number:,} {kind} ({course.new[kind]:,} {done})"
+                f"{number:,} {kind}" + f" ({course.new[kind]:,} {new})" * bool(new)
                 for kind, number in course.found.items()
             )
             text = ", ".join(counts) or "nothing"

@@ -114,21 +114,31 @@ def _read_course(folder: Path, report: Report) -> Course:
         if name := parse_folder_name(found.name):
             _add_submission(course, found, name, f"{INBOUND}/{found.name}", FEEDBACK, report)
             continue
-        for inner in _folders(found, report):
-            name = parse_folder_name(inner.name)
-            if name is None or name.student_id != found.name:
-                form = f"{found.name}+<assignment>+<time>"
-                report.leave_out(inner, f"a submission's folder is called {form}")
-                continue
-            place = f"{INBOUND}/{found.name}/{inner.name}"
-            pages = f"{FEEDBACK_OF_STUDENTS}/{found.name}"
-            _add_submission(course, inner, name, place, pages, report)
+        _read_student(course, found, report)
     course.submissions.sort(key=lambda each: (each.at, each.place))
     course.pages[FEEDBACK] = _pages(folder / FEEDBACK)
     for student in _folders(folder / FEEDBACK_OF_STUDENTS, report):
         course.pages[f"{FEEDBACK_OF_STUDENTS}/{student.name}"] = _pages(student)
     _note_owners(course, report)
     return course
+
+
+def _read_student(course: Course, folder: Path, report: Report) -> None:
+    """Take what is in a folder that a student has on a volume."""
+    student_id = folder.name
+    inside = _folders(folder, report)
+    if "+" in student_id and not any(parse_folder_name(each.name) for each in inside):
+        report.leave_out(folder, "a submission's folder is called <student>+<assignment>+<time>")
+        return
+    for each in inside:
+        name = parse_folder_name(each.name)
+        if name is None or name.student_id != student_id:
+            form = f"{student_id}+<assignment>+<time>"
+            report.leave_out(each, f"a submission's folder is called {form}")
+            continue
+        place = f"{INBOUND}/{student_id}/{each.name}"
+        pages = f"{FEEDBACK_OF_STUDENTS}/{student_id}"
+        _add_submission(course, each, name, place, pages, report)
 
 
 def _add_submission(

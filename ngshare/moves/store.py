@@ -178,12 +178,10 @@ def put_feedback(
     """Record feedback, unless there is some that is not older; whether it was recorded."""
     row = {"snapshot_pk": snapshots.put(connection, directory), "at": at, "by": by}
     statement = insert(connection, Feedback).values(submission_pk=submission_pk, **row)
-    done = connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["submission_pk"], set_=row, where=Feedback.at < at
-        )
+    statement = statement.on_conflict_do_update(
+        index_elements=["submission_pk"], set_=row, where=Feedback.at < at
     )
-    return done.rowcount > 0
+    return connection.scalar(statement.returning(Feedback.submission_pk)) is not None
 
 
 def record(connection: Connection, identity: Identity, action: str, *names: str | datetime) -> None:

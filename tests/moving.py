@@ -83,10 +83,10 @@ def write_page(folder: Path, named_after: bytes, content: bytes, at: datetime) -
     return page
 
 
-def command(kind: type[MovingCommand], url: str, *arguments: object) -> int:
+def command(kind: type[MovingCommand], *arguments: object) -> int:
     """Run a subcommand in this process; its status."""
     app = kind()
-    app.initialize([*map(str, arguments), "--database", url])
+    app.initialize([*map(str, arguments)])
     try:
         app.start()
     except SystemExit as end:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ngshare import moving_commands
 from ngshare.database import integrity
 from ngshare.database.blobs import MISSING
 from ngshare.database.engine import Database, make_engine
@@ -26,8 +28,9 @@ from ngshare.moves.report import Report
 from ngshare.moving_commands import ExportCourse, ImportCourse
 from ngshare.service import StartError
 from tests.api import Api, encode
-from tests.moving import command
+from tests.moving import command, read_tree, unpack_exchange
 from tests.tables import read_tables
+from tests.test_manual import blocks
 from tests.test_moves_exchange import no_progress
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -259,7 +262,7 @@ def test_a_person_can_read_an_archive_and_verify_it_without_ngshare(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / "c.tar"
-    assert command(ExportCourse, database_url, "course1", file) == 0
+    assert command(ExportCourse, "--database", database_url, "course1", file) == 0
     told = capsys.readouterr().out
     assert file.stat().st_mode & 0o777 == 0o600  # students' work
     folder = tmp_path / "unpacked"
@@ -287,10 +290,12 @@ def test_a_person_can_read_an_archive_and_verify_it_without_ngshare(
         "email": "eric@example.org",
     }
     with pytest.raises(StartError, match="exists and was left as it is"):
-        command(ExportCourse, database_url, "course1", file)
+        command(ExportCourse, "--database", database_url, "course1", file)
     with pytest.raises(StartError, match="There is no course course9"):
-        command(ExportCourse, database_url, "course9", tmp_path / "d.tar")
-    assert command(ImportCourse, database_url, file, "--name", "other", "--dry-run") == 0
+        command(ExportCourse, "--database", database_url, "course9", tmp_path / "d.tar")
+    assert (
+        command(ImportCourse, "--database", database_url, file, "--name", "other", "--dry-run") == 0
+    )
     assert f"is whole; its sums have sha256 {digest}" in capsys.readouterr().out
     assert len(read_tables(database)["courses"]) == 2
     assert sorted(path.name for path in tmp_path.glob("*.tar*")) == ["c.tar"]
@@ -309,3 +314,32 @@ def test_a_content_that_was_lost_is_noted_and_stays_lost(
     bring_in(other_site, tmp_path / "c.tar")
     rows = {row[0]: row[3] for row in read_tables(other_site)["blobs"]}
     assert rows[digest] == MISSING
+
+
+@on_sqlite
+def test_the_commands_in_the_manual_do_what_it_says(
+    api: Api, database: Database, database_url: str, tmp_path: Path
+) -> None:
+    exchange = unpack_exchange(tmp_path)
+    roster = tmp_path / "roster.csv"
+    columns = "course_id,student_id,first_name,last_name,email"
+    roster.write_text(f"{columns}\nmath101,zoë,Zoë,Z,z@example.org\n")
+    places = {
+        "/srv/nbgrader/exchange": str(exchange),
+        "/srv/nbgrader/exchange-2026": f"{tmp_path}/out",
+        "roster.csv": str(roster),
+        "/archive/math101.tar": f"{tmp_path}/math101.tar",
+        "sqlite:////srv/ngshare/ngshare.db": database_url,
+    }
+    commands = {kind.name: kind for kind in moving_commands.MovingCommand.__subclasses__()}
+    seen = set()
+    for block in blocks("moving.md", "sh"):
+        ngshare, name, *arguments = shlex.split(block)
+        arguments = [places.get(argument, argument) for argument in arguments]
+        assert command(commands[f"{ngshare} {name}"], *arguments) == 0, block
+        seen.add(f"{ngshare} {name}")
+    assert seen == set(commands)
+    courses = api.user("root").ok("GET", "courses")["courses"]
+    assert "math101-2026" in courses
+    assert read_tree(exchange / "math101") == read_tree(tmp_path / "out" / "math101")
+    assert [s["username"] for s in api.user("root").ok("GET", "students/math101-2026")["students"]]

@@ -86,13 +86,13 @@ def test_what_nbgrader_made_goes_in_and_out_again_byte_for_byte_with_times(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = read_tree(made)
-    assert command(ImportExchange, database_url, made) == 0
+    assert command(ImportExchange, "--database", database_url, made) == 0
     imported = capsys.readouterr().out
     assert imported.count("60 submissions (60 new), 60 feedback (60 new)") == 3
     assert imported.count("2 releases (2 new)") == 3
     assert "Left out: 0\n" in imported
     assert read_tree(made) == before
-    assert command(ExportExchange, database_url, tmp_path / "out") == 0
+    assert command(ExportExchange, "--database", database_url, tmp_path / "out") == 0
     assert read_tree(tmp_path / "out") == before
     digests = [line for line in imported.splitlines() if "sha256" in line]
     assert digests == [x for x in capsys.readouterr().out.splitlines() if "sha256" in x]
@@ -104,12 +104,12 @@ def test_what_nbgrader_made_goes_in_and_out_again_byte_for_byte_with_times(
     assert list(integrity.check(database, lambda _: None)) == []
 
     tables = read_tables(database)
-    assert command(ImportExchange, database_url, made) == 0
+    assert command(ImportExchange, "--database", database_url, made) == 0
     again = capsys.readouterr().out
     assert again.count("60 submissions (0 new), 60 feedback (0 new)") == 3
     assert digests == [line for line in again.splitlines() if "sha256" in line]
     assert read_tables(database) == tables
-    assert command(ExportExchange, database_url, tmp_path / "out") == 0
+    assert command(ExportExchange, "--database", database_url, tmp_path / "out") == 0
     assert "has all this already" in capsys.readouterr().out
 
 
@@ -283,8 +283,13 @@ def test_what_is_not_to_be_trusted_is_left_out_and_the_rest_is_taken(
     hand_in(exchange, "lawrence", EARLIER, {"a": b"1"}, "course1/inbound/eric")
     hand_in(exchange, "eric", "2099-01-01 00:00:00.000000 UTC", {"a": b"future"})
     (exchange / "lost+found").mkdir()
+    (exchange / "course2").mkdir()
+    (exchange / "course2" / "outbound").symlink_to(tmp_path)
+    (exchange / "course1" / "outbound").rmdir()
+    (exchange / "course1" / "outbound").symlink_to(tmp_path)
+    (exchange / "course1" / "gradebook.db").write_text("not the exchange's")
     before = read_tree(exchange)
-    assert command(ImportExchange, database_url, exchange) == 2
+    assert command(ImportExchange, "--database", database_url, exchange) == 2
     told = capsys.readouterr()
     assert read_tree(exchange) == before
     for name in ("link", "folder", "pipe", "bad:name", "soon", "notes.txt", "lost+found"):
@@ -293,7 +298,7 @@ def test_what_is_not_to_be_trusted_is_left_out_and_the_rest_is_taken(
     assert "it is not complete (yet)" in told.err
     assert "a submission's folder is called eric+<assignment>+<time>" in told.err
     assert "its time is in the future; it counts as of 20" in told.err
-    assert "Left out: 10\n" in told.out
+    assert "Left out: 12\n" in told.out
     assert "2 submissions (2 new)" in told.out
     kevin = course.user("kevin")
     listed = kevin.ok("GET", "submissions/course1/challenge")["submissions"]
@@ -401,12 +406,12 @@ def test_export_writes_nothing_outside_and_overwrites_nothing(
     (parent / "full").mkdir(parents=True)
     (parent / "full" / "precious").write_text("precious")
     (parent / "link").symlink_to("full")
-    assert command(ExportExchange, database_url, parent / "out") == 2
+    assert command(ExportExchange, "--database", database_url, parent / "out") == 2
     assert "no file can have this path" in capsys.readouterr().err
     assert sorted(path.name for path in parent.iterdir()) == ["full", "link", "out"]
     for name in ("full", "link"):
         with pytest.raises(StartError, match="left as it is"):
-            command(ExportExchange, database_url, parent / name)
+            command(ExportExchange, "--database", database_url, parent / name)
     assert [path.name for path in (parent / "full").iterdir()] == ["precious"]
     assert sorted(path.name for path in parent.iterdir()) == ["full", "link", "out"]
 
@@ -439,7 +444,7 @@ def test_people_come_from_a_file_and_who_is_there_stays_as_he_is(
     lines += ["course1,instructor,ines,Ines,I,i@x", "course1,,stan,Stan,S,s@x"]
     lines += ["course1,,lawrence,L,L,l", "course1,,kevin,,,", "course9,,stan,,,"]
     roster.write_text("\n".join(lines))
-    assert command(ImportExchange, database_url, exchange, "--roster", roster) == 0
+    assert command(ImportExchange, "--database", database_url, exchange, "--roster", roster) == 0
     told = capsys.readouterr()
     assert "5 people (2 new)" in told.out
     assert "course1: kevin: is or was instructor there, and stays so" in told.err
@@ -453,7 +458,7 @@ def test_people_come_from_a_file_and_who_is_there_stays_as_he_is(
     }
     roster.write_text("course_id,student_id,first_name,last_name,email\n,eric,,,\n")
     with pytest.raises(StartError, match="line 2: there is no course_id or student_id"):
-        command(ImportExchange, database_url, exchange, "--roster", roster)
+        command(ImportExchange, "--database", database_url, exchange, "--roster", roster)
 
 
 @on_sqlite
@@ -490,11 +495,13 @@ def test_people_come_from_groups_of_the_hub(
         monkeypatch.setenv("JUPYTERHUB_API_URL", url)
         monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "good")
         try:
-            assert command(ImportExchange, database_url, exchange, "--hub-groups") == 0
+            assert (
+                command(ImportExchange, "--database", database_url, exchange, "--hub-groups") == 0
+            )
             assert "2 people (2 new)" in capsys.readouterr().out
             monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "bad")
             with pytest.raises(StartError, match="scopes list:groups and read:groups"):
-                command(ImportExchange, database_url, exchange, "--hub-groups")
+                command(ImportExchange, "--database", database_url, exchange, "--hub-groups")
         finally:
             hub.shutdown()
     students = course.user("ines").ok("GET", "students/course1")["students"]

@@ -182,7 +182,8 @@ class _Export:
             and is_folder_name(row.assignment_id)
             and "+" not in row.assignment_id
         ):
-            what = f"{self._folder.name}: {row.assignment_id} of {row.student_id} at {row.at}"
+            at = wire.format_timestamp(row.at)
+            what = f"{self._folder.name}: {row.assignment_id} of {row.student_id} at {at}"
             self._report.leave_out(what, "nbgrader has no such names of students or assignments")
             return
         files = snapshots.list_files(self._connection, row.snapshot_pk)

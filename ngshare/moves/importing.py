@@ -21,6 +21,7 @@ from ngshare.database.engine import Database
 from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import LocalFileError
 from ngshare.moves import people, source, store
+from ngshare.moves.directory import Directory
 from ngshare.moves.people import Entry
 from ngshare.moves.report import Report
 from ngshare.moves.source import Course, Submitted
@@ -66,11 +67,14 @@ def import_exchange(
         NgShareError: the database can't be written.
     """
     found = set()
-    for course in source.find_courses(root, report):
+    directory = Directory(root, report)
+    for course in source.find_courses(directory, report):
         found.add(course.course_id)
         known = database.read(store.find_course, course.course_id)
         if known and known.deleted_at:
-            report.leave_out(course.folder, "this course is deleted in ngshare; restore it first")
+            directory.leave_out(
+                course.course_id, "this course is deleted in ngshare; restore it first"
+            )
             continue
         if not known and not dry_run:
             database.write(courses.create_course, IMPORTER, course.course_id, [])
@@ -99,11 +103,12 @@ class _Import:
         self._counts = report.course(course.course_id)
         self._advance = advance
         self._dry_run = dry_run
-        self._matched: set[Path] = set()
+        self._directory = course.directory
+        self._matched: set[str] = set()
 
     def run(self) -> None:
-        for assignment_id, folder in self._course.releases.items():
-            self._import_release(assignment_id, folder)
+        for assignment_id, path in self._course.releases.items():
+            self._import_release(assignment_id, path)
             self._advance(1)
         by_assignment = sorted(
             self._course.submissions, key=lambda each: each.name.assignment_id
@@ -114,7 +119,11 @@ class _Import:
             self._import_feedback(assignment_id, submissions)
         for pages in self._course.pages.values():
             for page in sorted(set(pages.values()) - self._matched):
-                self._report.leave_out(page, "it is feedback on nothing that was handed in here")
+                self._directory.leave_out(page, "it is feedback on nothing that was handed in here")
+
+    def _place(self, path: str) -> str:
+        """A path in the course."""
+        return path.removeprefix(f"{self._course.course_id}/")
 
     def _find_assignment(self, assignment_id: str) -> KnownAssignment | None:
         def find(connection: Connection) -> KnownAssignment | None:
@@ -125,12 +134,13 @@ class _Import:
 
     # ---- releases ----
 
-    def _import_release(self, assignment_id: str, folder: Path) -> None:
+    def _import_release(self, assignment_id: str, path: str) -> None:
+        folder = self._directory.root / path
         with closing(Spool(MEMORY_BYTES)) as spool:
             try:
-                directory, at = source.pack_folder(folder, spool, self._report)
+                directory, at = self._directory.pack(path, spool)
             except LocalFileError as error:
-                self._report.leave_out(folder, error.message)
+                self._directory.leave_out(path, error.message)
                 return
             at = min(at, store.now())
             known = self._find_assignment(assignment_id)
@@ -138,9 +148,8 @@ class _Import:
             if is_new and not self._dry_run:
                 args = (self._course.course_id, assignment_id, directory, at)
                 self._database.write(_store_release, *args)
-        self._counts.count(
-            "releases", f"outbound/{assignment_id}", directory.digest, directory.size, is_new
-        )
+        place = self._place(path)
+        self._counts.count("releases", place, directory.digest, directory.size, is_new)
         if known and not is_new and known.released_at is None:
             self._report.note(folder, "it was un-released in ngshare, and stays so")
         elif known and not is_new and known.versions[-1].digest != directory.digest:
@@ -172,7 +181,7 @@ class _Import:
                 self._count(packed.submitted, packed.directory.digest, packed.directory.size)
 
     def _count(self, submitted: Submitted, digest: bytes, size: int, is_new: bool = True) -> None:
-        self._counts.count("submissions", submitted.place, digest, size, is_new)
+        self._counts.count("submissions", self._place(submitted.path), digest, size, is_new)
 
     def _known_submissions(self, known: KnownAssignment | None) -> dict[str, list[Row]]:
         """What is recorded, by student."""
@@ -184,7 +193,7 @@ class _Import:
     def _packed(self, submissions: Iterable[Submitted]) -> Iterator[list[Packed]]:
         def pack(submitted: Submitted, spool: Spool) -> Packed:
             self._advance(1)
-            directory, _ = source.pack_folder(submitted.folder, spool, self._report)
+            directory, _ = self._directory.pack(submitted.path, spool)
             return Packed(submitted, directory, submitted.at)
 
         return self._batches(submissions, pack)
@@ -200,7 +209,7 @@ class _Import:
                 try:
                     packed = pack(submitted, spool)
                 except LocalFileError as error:
-                    self._report.leave_out(submitted.folder, error.message)
+                    self._directory.leave_out(submitted.path, error.message)
                     continue
                 if packed is not None:
                     batch.append(packed)
@@ -225,12 +234,12 @@ class _Import:
                 return None
             self._matched.update(pages.values())
             row = find_submission(there[submitted.name.student_id], submitted)
-            if row is not None and row.feedback_at and source.newest_page(pages) <= row.feedback_at:
+            at = min(source.newest_page(self._course, pages), store.now())
+            if row is not None and row.feedback_at and at <= row.feedback_at:
                 digest, size = self._database.read(store.describe_feedback, row.pk)
                 self._count_feedback(submitted, digest, size, is_new=False)
                 return None
-            directory, at = source.pack_pages(pages, spool)
-            return Packed(submitted, directory, min(at, store.now()))
+            return Packed(submitted, source.pack_pages(self._course, pages, spool), at)
 
         for batch in self._batches(submissions, pack):
             if not self._dry_run:
@@ -243,7 +252,8 @@ class _Import:
     def _count_feedback(
         self, submitted: Submitted, digest: bytes, size: int, is_new: bool = True
     ) -> None:
-        self._counts.count("feedback", f"feedback on {submitted.place}", digest, size, is_new)
+        place = f"feedback on {self._place(submitted.path)}"
+        self._counts.count("feedback", place, digest, size, is_new)
 
 
 def is_new_release(known: KnownAssignment | None, digest: bytes, at: datetime) -> bool:
@@ -264,7 +274,7 @@ def find_submission(mine: Iterable[Row], submitted: Submitted) -> Row | None:
     """
     prefix = f"{submitted.name.student_id}+{submitted.name.assignment_id}+"
     for row in mine:
-        if row.key == submitted.folder.name:
+        if row.key == submitted.key:
             return row
     for row in mine:
         if row.at == submitted.at and not (row.key or "").startswith(prefix):
@@ -314,7 +324,7 @@ def _store_submissions(connection: Connection, course_id: str, batch: Sequence[P
             users[student_id],
             packed.at,
             packed.directory,
-            packed.submitted.folder.name,
+            packed.submitted.key,
             {row.at for row in there},
         )
         names = (course_id, assignment_id, student_id, packed.at)

@@ -150,23 +150,27 @@ def add(
         if known.get(name, entry.role) != entry.role:
             report.note(f"{course_id}: {name}", f"is or was {known[name]} there, and stays so")
     if new and not dry_run:
-        database.write(_add, identity, course_id, new)
+        for name, why in database.write(_add, identity, course_id, new):
+            report.leave_out(f"{course_id}: {name}", why)
 
 
 def _add(
     connection: Connection, identity: Identity, course_id: str, entries: Sequence[Entry]
-) -> None:
+) -> list[tuple[str, str]]:
+    """Add people; who could not be added, and why."""
     known = _known(connection, course_id)
     students = []
     for entry in entries:
         person = rosters.Person(entry.username, entry.first_name, entry.last_name, entry.email)
         if entry.username in known:
             continue
-        if entry.role == STUDENT:
-            students.append(person)
+        if entry.role == STUDENT or not wire.is_legal_name(entry.username):
+            students.append(person)  # which refuses an illegal name
         else:
             rosters.add_instructor(connection, identity, course_id, person)
-    rosters.add_students(connection, identity, course_id, students)
+    refusals = rosters.add_students(connection, identity, course_id, students)
+    names = (person.username for person in students)
+    return [(name, why) for name, why in zip(names, refusals, strict=True) if why]
 
 
 def note_strangers(

@@ -55,7 +55,7 @@ PICTURES: list[tuple[str, str, str, str, int, str, Callable[[Page], None]]] = [
         INSTRUCTOR,
         f"pages/assignment/{COURSE}/{PS1}?show=missing",
         "wide",
-        900,
+        1000,
         "light",
         open_addresses,
     ),

@@ -18,6 +18,7 @@ from ngshare.errors import Conflict, NotFound
 from ngshare.fetches import Fetched
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import Access, Identity, require_instructor, require_member
+from ngshare.users import hold_name
 
 EXISTS = "Assignment already exists"
 
@@ -150,6 +151,7 @@ def release_assignment(
         TooLarge: the course's quota is reached.
         others: see require_instructor.
     """
+    hold_name(connection, identity)
     access = require_instructor(connection, identity, course_id)
     now = datetime.now(timezone.utc)
     row = insert(connection, Assignment).values(
@@ -200,17 +202,27 @@ def unrelease_assignment(
     access = require_instructor(connection, identity, course_id)
     if purge:
         pk = connection.scalar(
-            select(Assignment.pk).where(
-                Assignment.course_pk == access.course_pk, Assignment.name == assignment_id
-            )
+            select(Assignment.pk)
+            .where(Assignment.course_pk == access.course_pk, Assignment.name == assignment_id)
+            .with_for_update()
         )
         if pk is None:
             raise NotFound("Assignment not found")
         erase(connection, [pk])
         audit.record(connection, identity, Change("purge assignment", course_id, assignment_id))
         return
-    pk = get_assignment(connection, access, assignment_id)
-    connection.execute(update(Assignment).where(Assignment.pk == pk).values(released_at=None))
+    unreleased = connection.scalar(
+        update(Assignment)
+        .where(
+            Assignment.course_pk == access.course_pk,
+            Assignment.name == assignment_id,
+            Assignment.released_at.is_not(None),
+        )
+        .values(released_at=None)
+        .returning(Assignment.pk)
+    )
+    if unreleased is None:
+        raise NotFound("Assignment not found")
     audit.record(connection, identity, Change("unrelease assignment", course_id, assignment_id))
 
 

@@ -69,7 +69,11 @@ class Rows:
 
 def find_text(text: str, columns: Sequence[Any]) -> ColumnElement[bool]:
     """Whether one of the columns has this text in it, capitals or not."""
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+    # SQLite, and PostgreSQL in the locale C, know no capitals beyond ASCII.
+    spellings = {text} if text.isascii() else {text, text.lower(), text.upper(), text.title()}
+    return or_(
+        *(column.icontains(each, autoescape=True) for column in columns for each in spellings)
+    )
 
 
 def load_rows(

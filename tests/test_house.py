@@ -46,15 +46,16 @@ MAY_IMPORT = {
         f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool"
     ),
     "pages": (
-        f"handlers.archives handlers.base handlers.directories handlers.submissions {DOMAIN}"
+        f"handlers.archives handlers.base handlers.browsers handlers.directories"
+        f" handlers.submissions {DOMAIN}"
         f" {BELOW_DOMAIN} roster_files spreadsheets"
     ),
-    "assignments": f"audit fetches limits references {BELOW_DOMAIN}",
+    "assignments": f"audit fetches limits references users {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
     "catalogue": f"tables {BELOW_DOMAIN}",
     "courses": f"assignments audit users {BELOW_DOMAIN}",
     "dump": f"raw_tables {BELOW_DOMAIN}",
-    "feedback": f"audit limits references submissions {BELOW_DOMAIN}",
+    "feedback": f"audit limits references submissions users {BELOW_DOMAIN}",
     "fetches": BELOW_DOMAIN,
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
@@ -65,8 +66,8 @@ MAY_IMPORT = {
     "progress": f"assignments listings tables timelines {BELOW_DOMAIN}",
     "raw_rows": f"raw_tables {BELOW_DOMAIN}",
     "raw_tables": BELOW_DOMAIN,
-    "references": f"limits {BELOW_DOMAIN}",
-    "removals": f"audit submissions {BELOW_DOMAIN}",
+    "references": f"limits users {BELOW_DOMAIN}",
+    "removals": f"audit submissions users {BELOW_DOMAIN}",
     "roster_plans": f"rosters {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",

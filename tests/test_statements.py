@@ -95,9 +95,9 @@ READS = [
 WRITES = [
     ("POST course/new", "instructors", "root", 9),
     ("POST students/c1", "students", "kevin", 10),
-    ("POST assignment/c1/new", "files", "kevin", 13),
+    ("POST assignment/c1/new", "files", "kevin", 14),
     ("POST submission/c1/a1", "files", "lawrence", 14),
-    ("POST feedback/c1/a1/lawrence", "files", "kevin", 16),
+    ("POST feedback/c1/a1/lawrence", "files", "kevin", 17),
 ]
 
 

@@ -209,7 +209,7 @@ class Fetch(Base):
 
 
 class Submission(Base):
-    """What a user handed in, and when; one user's times are distinct and grow.
+    """What a user submitted, and when; one user's times are distinct and grow.
 
     `idempotency_key` is what the client called the submission, so that it can ask again for a
     receipt that got lost; null if it gave no name.

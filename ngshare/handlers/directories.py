@@ -222,7 +222,9 @@ async def send_archive(
         DamagedContent: a content is not what its digest says.
     """
     kind = archives.KINDS[media_type]
-    etag = f'"{_manifest_digest(files).hex()}-{int(at.timestamp())}-{kind}"'
+    threads = handler.database.readers
+    digest = await handler.work(threads, partial(_manifest_digest, files))
+    etag = f'"{digest.hex()}-{int(at.timestamp())}-{kind}"'
     handler.set_header("ETag", etag)
     handler.set_header("Vary", "Accept")
     handler.set_header("Cache-Control", "private, no-cache")
@@ -248,7 +250,7 @@ async def send_archive(
 
     for batch in _batches(files):
         if batch[0].size <= BATCH_BYTES:
-            handler.write(await handler.work(handler.database.readers, partial(add_files, batch)))
+            handler.write(await handler.work(threads, partial(add_files, batch)))
             await handler.flush()
             continue
         writer.open(batch[0].path, batch[0].size)
@@ -257,7 +259,7 @@ async def send_archive(
             del piece  # of which the stream has a copy
             await handler.flush()
         writer.close_file()
-    writer.close()
+    await handler.work(threads, writer.close)  # a zip's list of what is in it may be long
     handler.finish(writer.take())
 
 

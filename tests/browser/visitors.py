@@ -40,6 +40,7 @@ class Visitor:
             viewport={"width": WIDTHS["wide"], "height": HEIGHT}, reduced_motion="reduce"
         )
         context.set_default_timeout(15_000)
+        context.add_init_script(path=require(AXE))
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", self._note)
@@ -101,8 +102,7 @@ class Visitor:
         Args:
             part: what axe looks at, as a selector.
         """
-        assert self.problems == []
-        self.page.evaluate(require(AXE).read_text())
+        assert self.problems == [], self.problems
         for look in self.looks():
             too_wide = self.page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"

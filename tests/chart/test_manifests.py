@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,17 @@ def test_values_that_can_not_work_are_refused(chart: Renderer, values: Manifest,
         chart.render(values)
 
 
-def test_the_schema_has_the_values_of_the_file_and_each_has_a_comment() -> None:
+def keys(values: Manifest, defaults: Manifest, path: str = "") -> set[str]:
+    """The paths of all values, down to what the chart's own values end with."""
+    found = set()
+    for key, value in values.items():
+        found.add(f"{path}{key}")
+        if defaults.get(key) and isinstance(defaults[key], dict) and isinstance(value, dict):
+            found |= keys(value, defaults[key], f"{path}{key}.")
+    return found
+
+
+def test_schema_tests_and_comments_have_every_value() -> None:
     def paths(properties: Manifest, path: str = "") -> set[str]:
         found = set()
         for key, schema in properties.items():
@@ -215,17 +226,16 @@ def test_the_schema_has_the_values_of_the_file_and_each_has_a_comment() -> None:
                 found |= paths(schema["properties"], f"{path}{key}.")
         return found
 
-    def lines(values: Manifest, path: str = "") -> set[str]:
-        found = set()
-        for key, value in values.items():
-            found.add(f"{path}{key}")
-            if isinstance(value, dict):
-                found |= lines(value, f"{path}{key}.")
-        return found
-
+    defaults = read_yaml(CHART / "values.yaml")
     schema = json.loads((CHART / "values.schema.json").read_text())
     jsonschema.Draft7Validator.check_schema(schema)
-    assert paths(schema["properties"]) - {"global"} == lines(read_yaml(CHART / "values.yaml"))
+    all_keys = keys(defaults, defaults)
+    assert paths(schema["properties"]) - {"global"} == all_keys
+    tried = set().union(*(keys(read_yaml(path), defaults) for path in VALUES))
+    assert all_keys <= tried
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    for before, line in pairwise(lines):
+        assert "#" in line or not line.strip() or "#" in before or before.endswith(":"), line
 
 
 def test_the_chart_is_of_this_release() -> None:
@@ -236,10 +246,8 @@ def test_the_chart_is_of_this_release() -> None:
     assert about["kubeVersion"] == f">={utils.major_minor(VERSIONS[0])}.0-0"
 
 
-def hub_configuration(notes: str) -> list[Manifest]:
-    """What the Hub would know of services after doing as the notes say."""
-    block = notes[notes.index("\nhub:") : notes.index("\n2. ")]
-    values = yaml.safe_load(block)
+def hub_configuration(values: Manifest) -> list[Manifest]:
+    """The services of a Hub with these values of Zero to JupyterHub."""
     assert values["singleuser"]["networkPolicy"]["egressAllowRules"] == {"privateIPs": True}
     services: list[Manifest] = []
     hub = type("JupyterHub", (), {"services": services})
@@ -256,7 +264,8 @@ def test_the_notes_say_how_to_go_on(chart: Renderer) -> None:
     }
     notes = chart.render(values, name="course", cluster=[]).notes
     url = "http://course-exchange.jhub.svc.cluster.local:80"
-    assert hub_configuration(notes) == [
+    block = yaml.safe_load(notes[notes.index("\nhub:") : notes.index("\n2. ")])
+    assert hub_configuration(block) == [
         {
             "name": "exchange",
             "url": url,
@@ -289,3 +298,23 @@ def test_the_notes_warn(chart: Renderer, values: Manifest, said: str) -> None:
     notes = chart.render({**fine, **values}, cluster=[]).notes
     assert notes.count("WARNING") == 1
     assert said in notes
+
+
+def test_what_the_manual_says_of_values_is_so(
+    chart: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (CHART.parents[1] / "docs" / "helm.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall("```yaml\n(.*?)```", text, re.DOTALL)]
+    small, hub, large, pod = blocks
+    service = chart.render(small).one("Service")
+    monkeypatch.setenv("NGSHARE_TOKEN", "t")
+    (known,) = hub_configuration(hub)
+    (port,) = service["spec"]["ports"]
+    address = f"{service['metadata']['name']}.jhub.svc.cluster.local:{port['port']}"
+    assert known["url"] == f"http://{address}"
+    assert f'"http://{address}/services/ngshare/"' in text
+    reference = hub["hub"]["extraEnv"]["NGSHARE_TOKEN"]["valueFrom"]["secretKeyRef"]
+    assert reference == chart.render(small).env["JUPYTERHUB_API_TOKEN"]["secretKeyRef"]
+    kubernetes_validate.validate(pod, VERSIONS[-1], strict=True)
+    assert pod["spec"]["volumes"] == chart.render(small).pod["volumes"][:1]
+    assert chart.render(large).one("Deployment")["spec"]["replicas"] == 2

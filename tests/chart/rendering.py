@@ -137,8 +137,10 @@ class Renderer:
     def _render_by_helm(self, values: Manifest, name: str, namespace: str) -> Release:
         file = self._folder / f"values.{os.getpid()}.yaml"
         file.write_text(yaml.safe_dump(values))
-        command = [str(self._helm), "template", name, str(CHART)]
-        return Release({"": run([*command, "--namespace", namespace, "--values", str(file)])})
+        command = [str(self._helm), "template", name, str(CHART), "--namespace", namespace]
+        # older ones take the cluster for an older one than the chart is for
+        command += ["--kube-version", "1.30.0", "--values", str(file)]
+        return Release({"": run(command)})
 
 
 def run(command: list[str], **options: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,16 @@ import yaml
 from kubernetes_validate import utils
 
 from ngshare import __version__
-from tests.chart.rendering import CHART, HERE, ChartError, Manifest, Release, Renderer, read_yaml
+from tests.chart.rendering import (
+    CHART,
+    HERE,
+    ChartError,
+    Manifest,
+    Release,
+    Renderer,
+    read_yaml,
+    run,
+)
 
 VALUES = sorted((HERE / "values").glob("*.yaml"))
 VERSIONS = [version for version in utils.all_versions() if utils.major_minor(version) >= "1.25"]
@@ -236,6 +246,11 @@ def test_schema_tests_and_comments_have_every_value() -> None:
     lines = (CHART / "values.yaml").read_text().splitlines()
     for before, line in pairwise(lines):
         assert "#" in line or not line.strip() or "#" in before or before.endswith(":"), line
+
+
+@pytest.mark.skipif(not shutil.which("helm"), reason="Helm is not here")
+def test_helm_finds_no_fault() -> None:
+    run(["helm", "lint", "--strict", str(CHART)])
 
 
 def test_the_chart_is_of_this_release() -> None:

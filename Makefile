@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: run demo test unit faults bench bench-users lint docs clean
+.PHONY: run demo test unit faults bench bench-users screenshots lint docs clean
 
 # ngshare without a Hub, on sample data
 run: .venv/ngshare
@@ -35,6 +35,10 @@ bench: .venv/tests
 # nbgrader's commands with ngshare, with 0.6.0, and in a local directory
 bench-users: .venv/tests
 	.venv/bin/python -m benchmarks.users --page docs/benchmarks-users.md
+
+# the pictures in the manual
+screenshots: .venv/tests node_modules/installed
+	.venv/bin/python -m tools.screenshots
 
 lint: .venv/tests
 	.venv/bin/ruff check .

@@ -14,11 +14,16 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import Connection
 
+from ngshare import assignments, courses, rosters
 from ngshare.app import NgShare
 from ngshare.client import NgShareClient
 from ngshare.database.engine import Database, make_engine
 from ngshare.database.upgrade import upgrade
+from ngshare.fetch_log import FetchLog
+from ngshare.permissions import Identity
+from ngshare.rosters import Person
 from ngshare.service import make_application, make_authenticator
 from tests.api import Api
 from tests.conformity import PREFIX, check_conformity
@@ -26,6 +31,7 @@ from tests.fake_hub import SERVICE_TOKEN, FakeHub, LoopThread, RunningServer, to
 from tests.faults import report
 from tests.neighbours import Proxy, Reply, Stranger
 from tests.postgres import PostgreSQL
+from tests.tables import pack_directory
 
 pytest_plugins = ["tests.story"]
 
@@ -105,6 +111,22 @@ def loop_thread() -> Iterator[LoopThread]:
     thread.close()
 
 
+class FetchLogs:
+    """Of several servers what they have noted and not written yet."""
+
+    def __init__(self, thread: LoopThread) -> None:
+        self.logs: list[FetchLog] = []
+        self._thread = thread
+
+    def write(self) -> None:
+        for each in self.logs:
+            self._thread.call(each.write)
+
+    def close(self) -> None:
+        for each in self.logs:
+            self._thread.call(each.close)
+
+
 @pytest.fixture(scope="session")
 def the_hub(loop_thread: LoopThread) -> Iterator[FakeHub]:
     hub = FakeHub(loop_thread)
@@ -129,8 +151,19 @@ def hub(the_hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
 
 
 @pytest.fixture
+def fetch_logs(
+    database: Database, loop_thread: LoopThread, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FetchLogs]:
+    """Those of the servers that `serve` starts; they write when they are told to, or closed."""
+    monkeypatch.setattr("ngshare.fetch_log.DELAY_SECONDS", 3600)
+    logs = FetchLogs(loop_thread)
+    yield logs
+    logs.close()
+
+
+@pytest.fixture
 def serve(
-    hub: FakeHub, database: Database, loop_thread: LoopThread
+    hub: FakeHub, database: Database, loop_thread: LoopThread, fetch_logs: FetchLogs
 ) -> Iterator[Callable[..., Api]]:
     """Start a server with some options of NgShare; several may share the database."""
     running: list[RunningServer] = []
@@ -145,7 +178,9 @@ def serve(
         def build() -> Any:
             return make_application(app, prefix, make_authenticator(app, prefix), database)
 
-        server = RunningServer(loop_thread, loop_thread.call(build))
+        application = loop_thread.call(build)
+        fetch_logs.logs.append(application.settings["fetch_log"])
+        server = RunningServer(loop_thread, application)
         running.append(server)
         session = requests.Session()
         session.trust_env = False
@@ -167,24 +202,24 @@ def api(serve: Callable[..., Api]) -> Api:
 
 
 @pytest.fixture
-def course(api: Api) -> Api:
+def course(api: Api, database: Database) -> Api:
     """The server with course1 (instructor kevin, students lawrence and eric) and course2.
 
     In course1 the assignment `challenge` is released; course2 is abigail's, with her student eric.
     """
-    root = api.user("root")
-    root.ok("POST", "course/course1", instructors='["kevin"]')
-    root.ok("POST", "course/course2", instructors='["abigail"]')
-    for course_id, student in (("course1", "lawrence"), ("course1", "eric"), ("course2", "eric")):
-        root.ok(
-            "POST",
-            f"student/{course_id}/{student}",
-            first_name=student.title(),
-            last_name="Student",
-            email=f"{student}@example.org",
-        )
-    api.user("kevin").release("course1", "challenge", {"file2": b"22222"})
+    database.write(_fill)
     return api
+
+
+def _fill(connection: Connection) -> None:
+    root = Identity("root", is_admin=True)
+    courses.create_course(connection, root, "course1", ["kevin"])
+    courses.create_course(connection, root, "course2", ["abigail"])
+    for course_id, student in (("course1", "lawrence"), ("course1", "eric"), ("course2", "eric")):
+        person = Person(student, student.title(), "Student", f"{student}@example.org")
+        rosters.add_student(connection, root, course_id, person)
+    directory = pack_directory([("file2", b"22222")])
+    assignments.release_assignment(connection, Identity("kevin"), "course1", "challenge", directory)
 
 
 @pytest.fixture

@@ -66,7 +66,9 @@ def release_again(course: Api) -> None:
 def shown(caller: Caller, query: str = "") -> dict[str, str]:
     """What the page of the assignment says under Fetched, by user name."""
     rows = table(page(caller, f"{CHALLENGE}?sort=name&{query}"), "Students")
-    return {row[1]: row[2] for row in rows}
+    cells = {row[1]: row[2] for row in rows}
+    assert len(cells) == len(rows)
+    return cells
 
 
 # ---- what counts ----
@@ -196,7 +198,10 @@ def test_while_the_database_fails_nothing_is_lost_and_the_log_says_so_once(
 
 
 def test_what_waits_and_what_is_remembered_has_a_bound(
-    course: Api, noted: Callable[[], Noted], monkeypatch: pytest.MonkeyPatch
+    course: Api,
+    database: Database,
+    noted: Callable[[], Noted],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ngshare.fetch_log.MOST", 1)
     for name in ("lawrence", "eric", "kevin"):
@@ -204,8 +209,10 @@ def test_what_waits_and_what_is_remembered_has_a_bound(
     assert [name for _, _, name, _ in noted()] == ["lawrence"]
     course.user("eric").ok("GET", FETCH)
     assert {name for _, _, name, _ in noted()} == {"lawrence", "eric"}
-    course.user("lawrence").ok("GET", FETCH)
-    assert len(noted()) == 2
+    course.user("lawrence").ok("GET", FETCH)  # long ago
+    with counted_statements(database) as statements:
+        assert len(noted()) == 2
+    assert any(statement.startswith("INSERT") for statement in statements)
 
 
 def test_what_was_purged_or_merged_meanwhile_is_left_out(

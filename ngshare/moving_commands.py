@@ -12,6 +12,7 @@ from traitlets import Bool, Unicode
 
 from ngshare.app import NgShare
 from ngshare.commands import Command, show_progress
+from ngshare.limits import Limits
 from ngshare.moves import people
 from ngshare.moves.course_export import export_course
 from ngshare.moves.course_import import import_course
@@ -96,7 +97,15 @@ class ImportExchange(MovingCommand):
         report = Report()
         roster = self.read_roster()
         with closing(self.open()) as database:
-            import_exchange(database, Path(folder), roster, report, show_directories, self.dry_run)
+            import_exchange(
+                database,
+                Path(folder),
+                roster,
+                report,
+                show_directories,
+                self.dry_run,
+                Limits(self.max_file_bytes, self.max_submission_bytes, max_files=self.max_files),
+            )
         self.finish(report, "to be added" if self.dry_run else "new")
 
     def read_roster(self) -> Roster:

@@ -36,8 +36,8 @@ MAY_IMPORT = {
     "__main__": "app",
     "app": "service workers log_format",
     "commands": "app doctor service database errors",
-    "moves": f"courses rosters roster_files spreadsheets audit users spool {BELOW_DOMAIN}",
-    "moving_commands": "app commands moves service",
+    "moves": f"audit courses limits roster_files rosters spool spreadsheets users {BELOW_DOMAIN}",
+    "moving_commands": "app commands limits moves service",
     "workers": "service",
     "service": (
         "handlers pages routes auth connections database fetch_log metrics readiness errors limits"

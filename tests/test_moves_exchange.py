@@ -514,3 +514,24 @@ def test_a_wrong_command_says_what_is_right(database_url: str, tmp_path: Path) -
     complains("The command is: ngshare import-exchange DIR", "import-exchange", *at)
     complains(f"{tmp_path}/x can't be read", "import-exchange", f"{tmp_path}/x", *at)
     assert "import-exchange" in run("--help").stdout
+
+
+@on_sqlite
+def test_what_is_over_a_limit_or_endlessly_nested_is_left_out_as_a_whole(
+    course: Api, database_url: str, exchange: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_in(exchange, "eric", EARLIER, {"a": bytes(2000)})
+    hand_in(exchange, "eric", LATER, {"a": b"1"})
+    hand_in(exchange, "lawrence", LATER, {f"{number}": b"1" for number in range(5)})
+    hand_in(exchange, "lawrence", EARLIER, {"d/" * 60 + "a": b"1"})
+    arguments = ("--database", database_url, exchange)
+    limits = ("--NgShare.max_file_bytes=1500", "--NgShare.max_files=4")
+    assert command(ImportExchange, *arguments, *limits) == 2
+    told = capsys.readouterr()
+    assert "1 submissions (1 new)" in told.out
+    assert "Left out: 3\n" in told.out
+    assert "over the limit max_file_bytes = 1,500" in told.err
+    assert "over the limit max_files = 4" in told.err
+    assert "it has folders in more than 50 folders" in told.err
+    assert command(ImportExchange, *arguments) == 2
+    assert "3 submissions (2 new)" in capsys.readouterr().out

@@ -42,7 +42,7 @@ class Writer:
     """Writes an archive from the first member to the last."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._tar = tarfile.open(fileobj=file, mode="w|")  # noqa: SIM115, see close
+        self._tar = tarfile.open(fileobj=file, mode="w|", bufsize=BLOCK_BYTES)  # noqa: SIM115, see close
         self._sums = Spool(MEMORY_BYTES)
 
     def add_course(self, record: CourseRecord) -> None:
@@ -81,15 +81,22 @@ class _Pieces(io.RawIOBase):
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
-        self._rest = b""
+        self._piece = b""
+        self._position = 0
         self.digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        while len(self._rest) < size and (piece := next(self._pieces, None)) is not None:
-            self._rest += piece
-        data, self._rest = self._rest[:size], self._rest[size:]
+        data = bytearray()
+        while len(data) < size:
+            if self._position == len(self._piece):
+                self._piece, self._position = next(self._pieces, b""), 0
+                if not self._piece:
+                    break
+            end = self._position + size - len(data)
+            data += self._piece[self._position : end]
+            self._position = min(end, len(self._piece))
         self.digest.update(data)
-        return data
+        return bytes(data)
 
 
 def _sum_line(path: str, digest: str) -> bytes:

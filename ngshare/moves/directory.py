@@ -18,11 +18,13 @@ from ngshare import wire
 from ngshare.database import blobs, snapshots
 from ngshare.database.blobs import PackedBlob
 from ngshare.database.snapshots import PackedSnapshot
-from ngshare.errors import InvalidRequest, LocalFileError
+from ngshare.errors import InvalidRequest, LocalFileError, TooLarge
+from ngshare.limits import UNLIMITED, Limits
 from ngshare.moves.layout import from_mtime
 from ngshare.moves.report import Report
 from ngshare.spool import BLOCK_BYTES, Spool
 
+MAX_DEPTH = 50  # of folders in folders, each of which is open while what is in it is read
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 FILE = os.O_RDONLY | os.O_NONBLOCK  # a pipe that nobody writes is opened at once, and refused
 
@@ -32,11 +34,13 @@ class Directory:
 
     Args:
         report: is told what is no folder where folders should be, and no file in a folder.
+        limits: how much a folder may have.
     """
 
-    def __init__(self, root: Path, report: Report) -> None:
+    def __init__(self, root: Path, report: Report, limits: Limits = UNLIMITED) -> None:
         self.root = root
         self._report = report
+        self._limits = limits
 
     def leave_out(self, path: str, why: str) -> None:
         """Tell that something is not taken along."""
@@ -125,18 +129,32 @@ class Directory:
             spool: keeps the contents.
 
         Raises:
-            LocalFileError: it can't be read as a whole.
+            LocalFileError: it can't be read as a whole, or is over a limit.
         """
         files: dict[str, PackedBlob] = {}
+        total = 0
+
+        def counted(name: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
+            nonlocal total
+            size = 0
+            self._limits.check_file_count(len(files) + 1)
+            for block in blocks:
+                size, total = size + len(block), total + len(block)
+                self._limits.check_size(name, size)
+                self._limits.check_total(total)
+                yield block
+
         try:
             with self._enter(path) as descriptor:
                 newest = os.fstat(descriptor).st_mtime_ns
                 for name, file in self._walk(path, descriptor):
                     with file:
                         newest = max(newest, os.fstat(file.fileno()).st_mtime_ns)
-                        files[name] = blobs.pack_pieces(_blocks(file), spool)
+                        files[name] = blobs.pack_pieces(counted(name, _blocks(file)), spool)
         except OSError as error:
             raise self._unreadable(path, error) from None
+        except TooLarge as error:
+            raise LocalFileError(error.message) from None
         return snapshots.pack(files), from_mtime(newest)
 
     def _walk(self, path: str, descriptor: int) -> Iterator[tuple[str, BinaryIO]]:
@@ -146,6 +164,8 @@ class Directory:
                 inner = PurePosixPath(directory, name).as_posix()
                 mode = os.stat(name, dir_fd=at, follow_symlinks=False).st_mode
                 if stat.S_ISDIR(mode):
+                    if inner.count("/") >= MAX_DEPTH:
+                        raise LocalFileError(f"it has folders in more than {MAX_DEPTH} folders")
                     continue
                 if not stat.S_ISREG(mode):
                     self.leave_out(f"{path}/{inner}", "it is a link or no file, and not followed")

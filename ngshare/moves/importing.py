@@ -20,6 +20,7 @@ from ngshare import courses
 from ngshare.database.engine import Database
 from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import LocalFileError
+from ngshare.limits import UNLIMITED, Limits
 from ngshare.moves import people, source, store
 from ngshare.moves.directory import Directory
 from ngshare.moves.people import Entry
@@ -54,6 +55,7 @@ def import_exchange(
     report: Report,
     show_progress: Progress,
     dry_run: bool = False,
+    limits: Limits = UNLIMITED,
 ) -> None:
     """Add what an exchange directory has and the database has not; nothing is removed.
 
@@ -61,13 +63,14 @@ def import_exchange(
         roster: people by course, who are added unless they are or were in the course.
         show_progress: is told how many directories there are, and then of each.
         dry_run: change nothing, but report what would be new.
+        limits: how much a release or a submission may have.
 
     Raises:
         LocalFileError: there is no such folder.
         NgShareError: the database can't be written.
     """
     found = set()
-    directory = Directory(root, report)
+    directory = Directory(root, report, limits)
     for course in source.find_courses(directory, report):
         found.add(course.course_id)
         known = database.read(store.find_course, course.course_id)

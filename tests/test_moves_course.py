@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from ngshare.moves.course_import import import_course
 from ngshare.moves.report import Report
 from ngshare.moving_commands import ExportCourse, ImportCourse
 from ngshare.service import StartError
-from tests.api import Api, encode
+from tests.api import Api, encode, manifest_digest
 from tests.moving import command, read_tree, unpack_exchange
 from tests.tables import read_tables
 from tests.test_manual import blocks
@@ -160,6 +161,21 @@ def substitute(name: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]]
     return change
 
 
+def move_file(members: dict[str, bytes], path: str, member: str, with_digest: bool) -> None:
+    """Give the first file of a release another path, in the receipt and in the archive."""
+    [receipt] = [name for name in members if name.endswith("challenge/version 1.json")]
+    record = json.loads(members[receipt])
+    [file] = record["files"]
+    folder = receipt.removesuffix(".json")
+    old = f"{folder}/{file['path']}"
+    file["path"] = path
+    if with_digest:
+        record["sha256"] = manifest_digest({path: b"22222"})
+    members[receipt] = json.dumps(record).encode()
+    for name in list(members):  # in their order
+        members[f"{folder}/{member}" if name == old else name] = members.pop(name)
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "a byte": lambda path: _flip(path, b"{1}"),
     "a byte of a receipt": lambda path: _flip(path, b'"student_id": "eric"'),
@@ -170,9 +186,25 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a file more": lambda path: rewrite(path, lambda m: m.update({"more": b"1"})),
     "another content": lambda path: rewrite(path, substitute("n.html", b"rchen", b"RCHEN")),
     "another student": lambda path: rewrite(path, substitute("UTC.json", b"lawr", b"lavr")),
+    "another path": lambda path: rewrite(path, lambda m: move_file(m, "file3", "file3", False)),
+    "another member": lambda path: rewrite(path, partial(rename, "n.html", "m.html")),
+    "another place": lambda path: rewrite(
+        path, partial(rename, "version 2.json", "version 3.json")
+    ),
+    "something after its end": lambda path: add_member(path, "later"),
     "another course": lambda path: path.write_bytes(b"no archive at all" * 100),
     "nothing": lambda path: path.write_bytes(b""),
 }
+
+
+def rename(old: str, new: str, members: dict[str, bytes]) -> None:
+    for name in list(members):  # in their order
+        members[name.replace(old, new)] = members.pop(name)
+
+
+def add_member(path: Path, name: str) -> None:
+    with tarfile.open(path, "a") as tar:
+        tar.addfile(tarfile.TarInfo(name))
 
 
 def _flip(path: Path, place: bytes) -> None:
@@ -207,14 +239,8 @@ def test_names_and_paths_that_no_client_may_send_are_refused_in_archives_too(
     take_out(database, tmp_path / "c.tar")
     before = read_tables(other_site)
 
-    def lead_elsewhere(members: dict[str, bytes]) -> None:
-        [receipt] = [name for name in members if name.endswith("version 2.json")]
-        record = json.loads(members[receipt])
-        record["files"][1]["path"] = "../../file2"
-        members[receipt] = json.dumps(record).encode()
-
     for change in (
-        lead_elsewhere,
+        lambda members: move_file(members, "../../file2", "%2E%2E%2F%2E%2E%2Ffile2", True),
         substitute("course.json", b'"course1"', b'"../course1"'),
         substitute("course.json", b'"username": "kevin"', b'"username": ".."'),
         substitute("course.json", b'"instructor"', b'"owner"'),

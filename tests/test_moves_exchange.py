@@ -506,6 +506,9 @@ def test_people_come_from_groups_of_the_hub(
                 command(ImportExchange, "--database", database_url, exchange, "--hub-groups") == 0
             )
             assert "2 people (2 new)" in capsys.readouterr().out
+            pages["0"] = '{"items": [{"name": "formgrade-course1"}]}'  # without read:groups
+            with pytest.raises(StartError, match="scopes list:groups and read:groups"):
+                command(ImportExchange, "--database", database_url, exchange, "--hub-groups")
             monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "bad")
             with pytest.raises(StartError, match="scopes list:groups and read:groups"):
                 command(ImportExchange, "--database", database_url, exchange, "--hub-groups")

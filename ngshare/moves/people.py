@@ -29,6 +29,7 @@ PREFIXES = {"formgrade-": INSTRUCTOR, "nbgrader-": STUDENT}  # see permissions
 GROUPS_A_PAGE = 200
 HUB_TIMEOUT_SECONDS = 30
 NAMES_IN_A_NOTE = 20
+SCOPES = "the token in JUPYTERHUB_API_TOKEN needs the scopes list:groups and read:groups"
 
 Roster = dict[str, list["Entry"]]
 
@@ -84,12 +85,15 @@ def ask_hub(api_url: str, token: str) -> Roster:
     offset: int | None = 0
     while offset is not None:
         page = _ask(f"{api_url.rstrip('/')}/groups", token, offset)
-        for group in page["items"]:
-            for prefix, role in PREFIXES.items():
-                if group["name"].startswith(prefix):
-                    entries = [Entry(name, role) for name in sorted(group["users"])]
-                    roster[group["name"].removeprefix(prefix)] += entries
-        following = page["_pagination"]["next"]
+        try:
+            for group in page["items"]:
+                for prefix, role in PREFIXES.items():
+                    if group["name"].startswith(prefix):
+                        entries = [Entry(name, role) for name in sorted(group["users"])]
+                        roster[group["name"].removeprefix(prefix)] += entries
+            following = page["_pagination"]["next"]
+        except (KeyError, TypeError):
+            raise HubUnavailable(f"The Hub does not tell who is in its groups: {SCOPES}") from None
         offset = following and following["offset"]
     return dict(roster)
 
@@ -106,10 +110,7 @@ def _ask(url: str, token: str, offset: int) -> Any:
         with urllib.request.urlopen(request, timeout=HUB_TIMEOUT_SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        raise HubUnavailable(
-            f"The Hub does not tell its groups ({error.code}): the token in JUPYTERHUB_API_TOKEN "
-            "needs the scopes list:groups and read:groups"
-        ) from None
+        raise HubUnavailable(f"The Hub does not tell its groups ({error.code}): {SCOPES}") from None
     except (OSError, ValueError) as error:
         raise HubUnavailable(f"The Hub at {url} can't be asked: {error}") from None
 

@@ -83,8 +83,10 @@ MAY_IMPORT = {
     "client": "wire errors",
     "course_management": "client roster_files workplace errors",
     "doctor": "client workplace wire errors",
-    "exchange": "client workplace wire errors",
+    "exchange": "client untrusted volume workplace wire errors",
     "roster_files": "spreadsheets errors",
+    "untrusted": "wire errors",
+    "volume": "untrusted wire errors",
     "workplace": "client errors",
     "wire": "errors",
     "errors": "",
@@ -105,7 +107,7 @@ MAY_IMPORT_OF_OTHERS = {
     "nbgrader": "exchange workplace",
 }
 SERVER_LIBRARIES = ["alembic", "jupyterhub", "sqlalchemy", "tornado"]
-USERS_SIDE = ["client", "course_management", "doctor"]
+USERS_SIDE = ["client", "course_management", "doctor", "volume"]
 STANDARD_LIBRARY_ONLY = ["__init__", "errors", "log_format", "spool", "spreadsheets"]
 
 

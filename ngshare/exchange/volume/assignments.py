@@ -18,7 +18,12 @@ class ExchangeReleaseAssignment(default.ExchangeReleaseAssignment, Exchange):
     """Releases an assignment; what was released before goes when the new one is complete."""
 
     dest_path: str
+    outbound_path: str
     ensure_root = Exchange.ensure_root
+
+    def init_dest(self) -> None:
+        super().init_dest()
+        self.require_writable(self.outbound_path)
 
     def copy_files(self) -> None:
         if not (self.force and os.path.isdir(self.dest_path)):
@@ -47,6 +52,7 @@ class ExchangeSubmit(default.ExchangeSubmit, Exchange):
             self.fail(f"{named} is not the name of one student")
         inbound = course / INBOUND / folder_name(named)
         self.ensure_directory(str(inbound), 0o2733)
+        self.require_writable(inbound)
         name = f"{named}+{self.coursedir.assignment_id}+{self.timestamp}"
         self.cache_path = Path(self.cache, course.name, name)
         self.dest_path = inbound / name

@@ -62,6 +62,9 @@ class Exchange(default.Exchange):
                 os.chmod(path, mode)
         except PermissionError:
             self.fail(f"The folder {path} is not there, and can't be made. {ADVICE}")
+
+    def require_writable(self, path: str | Path) -> None:
+        """Fail unless what is in a folder can be changed."""
         if not check_mode(path, write=True, execute=True):
             self.fail(f"The folder {path} can't be written. {ADVICE}")
 

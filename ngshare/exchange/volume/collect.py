@@ -74,16 +74,18 @@ class ExchangeCollect(default.ExchangeCollect, Exchange):
             changed = datetime.fromtimestamp(folder.lstat().st_mtime, timezone.utc)
         except (ValueError, ArithmeticError, OSError):
             raise LocalFileError(f"{folder} is left out: it has no time") from None
-        changed = min(changed, datetime.now(timezone.utc))
-        if claimed - changed.replace(tzinfo=None) <= CLOCKS_DIFFER:
+        now = datetime.now(timezone.utc)
+        changed = min(changed, now)
+        if claimed - naive(changed) <= CLOCKS_DIFFER:
             return Candidate(submission, claimed, submission.timestamp)
         timestamp = wire.format_timestamp(changed)
+        if claimed - naive(now) <= CLOCKS_DIFFER:
+            self.log.warning("%s has a later time than its last change, %s", folder, timestamp)
+            return Candidate(submission, claimed, submission.timestamp)
         self.log.warning(
-            "%s has a time in the future: it counts as of %s, when it was last changed",
-            folder,
-            timestamp,
+            "%s has a time in the future: it counts as of its last change, %s", folder, timestamp
         )
-        return Candidate(submission, changed.replace(tzinfo=None), timestamp)
+        return Candidate(submission, naive(changed), timestamp)
 
     def _is_in_time(self, candidate: Candidate) -> bool:
         return self.duedate is None or candidate.at <= self.duedate
@@ -127,3 +129,8 @@ class ExchangeCollect(default.ExchangeCollect, Exchange):
         if timestamp.is_dir():
             raise LocalFileError(f"{TIMESTAMP} in it is a folder")
         timestamp.write_text(candidate.timestamp, encoding="utf-8")
+
+
+def naive(at: datetime) -> datetime:
+    """A time in UTC as nbgrader has it."""
+    return at.replace(tzinfo=None)

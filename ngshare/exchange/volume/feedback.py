@@ -60,6 +60,7 @@ class ExchangeReleaseFeedback(default.ExchangeReleaseFeedback, Exchange):
         submission = self._submission(student_id, folder)
         dest = self.dest_path / student_id
         self.ensure_directory(str(dest), 0o755)
+        self.require_writable(dest)
         with tempfile.TemporaryDirectory(prefix=".ngshare-", dir=dest) as beside:
             for page in sorted(folder.glob("*.html")):
                 names = submission.feedback_names(page.stem)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 
 import yaml
+from nbgrader.exchange import ExchangeFactory, default
+from traitlets.config import Config
 
+import ngshare.exchange.volume
 from tests.exchange.volume.pod import HUB_FOLDER
 from tests.exchange.volume.site import (
     EXCHANGE,
     HOME_MOUNT,
     HUB_CONFIG,
     MANUAL,
+    NBGRADER_CONFIG,
     VOLUME_NAME,
     Pod,
     Site,
@@ -171,3 +175,52 @@ def test_the_manuals_values_for_the_chart_fit_its_hook() -> None:
     assert [volume["name"] for volume in volumes] == [VOLUME_NAME] * 2
     assert f'VOLUME = "{VOLUME_NAME}"' in HUB_CONFIG
     assert f'"{HUB_FOLDER}"' in HUB_CONFIG
+
+
+def test_the_manuals_classes_are_nbgraders_each_for_its_verb() -> None:
+    config = Config()
+    exec(NBGRADER_CONFIG, {"get_config": lambda: config})
+    factory = ExchangeFactory(config=config)
+    assert set(config.ExchangeFactory) == set(factory.class_own_traits(config=True))
+    for verb in config.ExchangeFactory:
+        kind = getattr(factory, verb)
+        assert kind.__module__.startswith("ngshare.exchange.volume.")
+        assert issubclass(kind, getattr(default, kind.__name__))
+        assert issubclass(kind, ngshare.exchange.volume.Exchange)
+        assert factory.traits()[verb].klass.__name__ == kind.__name__
+
+
+API = """
+from nbgrader.apps import NbGrader
+from nbgrader.apps.api import NbGraderAPI
+
+app = NbGrader(log_level=50)
+app.initialize([])
+api = NbGraderAPI(app.coursedir, parent=app)
+for call in {calls!r}:
+    answer = getattr(api, call[0])(*call[1:])
+    print(answer if isinstance(answer, set) else answer["success"])
+print("missing:", api.exchange_missing)
+"""
+
+
+def test_what_formgrader_and_the_assignment_list_call_works(site: Site) -> None:
+    site.release()
+    site.alice.nbgrader("submit", "ps1")
+    calls = [("get_released_assignments",), ("collect", "ps1")]
+    script = API.format(calls=calls)
+    assert site.grace.run("python", script).split() == ["{'ps1'}", "True", "missing:", "False"]
+    grade(site, "alice", b"page")
+    calls = [("release_feedback", "ps1"), ("unrelease", "ps1"), ("get_released_assignments",)]
+    said = site.grace.run("python", API.format(calls=calls)).split()
+    assert said == ["True", "True", "set()", "missing:", "False"]
+    calls = [("fetch_feedback", "ps1", "alice")]
+    assert site.alice.run("python", API.format(calls=calls)).split() == [
+        "True",
+        "missing:",
+        "False",
+    ]
+    assert list(site.alice.files("ps1/feedback").values()) == [b"page"]
+    nobody = site.spawn("nobody")
+    said = nobody.run("python", API.format(calls=[("get_released_assignments",)])).split()
+    assert said == ["set()", "missing:", "True"]

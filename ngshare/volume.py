@@ -190,7 +190,7 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _folders(parent: Path, refuse: Callable[[str], None], about: str = "") -> list[Path]:
-    """The folders in a folder; not those that are hidden, which are not finished.
+    """The folders in a folder, by name.
 
     Args:
         about: the assignment that their names have to name, if any.
@@ -204,7 +204,7 @@ def _folders(parent: Path, refuse: Callable[[str], None], about: str = "") -> li
     folders = []
     for entry in found:
         is_about = f"+{about}+" in entry.name or fnmatchcase(entry.name, f"*+{about}+*")
-        if entry.name.startswith(".") or (about and not is_about):
+        if about and not is_about:
             continue
         if entry.is_dir(follow_symlinks=False):
             folders.append(parent / entry.name)

@@ -14,11 +14,15 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import Connection
 
+from ngshare import assignments, courses, rosters
 from ngshare.app import NgShare
 from ngshare.client import NgShareClient
 from ngshare.database.engine import Database, make_engine
 from ngshare.database.upgrade import upgrade
+from ngshare.permissions import Identity
+from ngshare.rosters import Person
 from ngshare.service import make_application, make_authenticator
 from tests.api import Api
 from tests.conformity import PREFIX, check_conformity
@@ -26,6 +30,7 @@ from tests.fake_hub import SERVICE_TOKEN, FakeHub, LoopThread, RunningServer, to
 from tests.faults import report
 from tests.neighbours import Proxy, Reply, Stranger
 from tests.postgres import PostgreSQL
+from tests.tables import pack_directory
 
 pytest_plugins = ["tests.story"]
 
@@ -167,24 +172,24 @@ def api(serve: Callable[..., Api]) -> Api:
 
 
 @pytest.fixture
-def course(api: Api) -> Api:
+def course(api: Api, database: Database) -> Api:
     """The server with course1 (instructor kevin, students lawrence and eric) and course2.
 
     In course1 the assignment `challenge` is released; course2 is abigail's, with her student eric.
     """
-    root = api.user("root")
-    root.ok("POST", "course/course1", instructors='["kevin"]')
-    root.ok("POST", "course/course2", instructors='["abigail"]')
-    for course_id, student in (("course1", "lawrence"), ("course1", "eric"), ("course2", "eric")):
-        root.ok(
-            "POST",
-            f"student/{course_id}/{student}",
-            first_name=student.title(),
-            last_name="Student",
-            email=f"{student}@example.org",
-        )
-    api.user("kevin").release("course1", "challenge", {"file2": b"22222"})
+    database.write(_fill)
     return api
+
+
+def _fill(connection: Connection) -> None:
+    root = Identity("root", is_admin=True)
+    courses.create_course(connection, root, "course1", ["kevin"])
+    courses.create_course(connection, root, "course2", ["abigail"])
+    for course_id, student in (("course1", "lawrence"), ("course1", "eric"), ("course2", "eric")):
+        person = Person(student, student.title(), "Student", f"{student}@example.org")
+        rosters.add_student(connection, root, course_id, person)
+    directory = pack_directory([("file2", b"22222")])
+    assignments.release_assignment(connection, Identity("kevin"), "course1", "challenge", directory)
 
 
 @pytest.fixture

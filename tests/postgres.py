@@ -17,25 +17,33 @@ from pathlib import Path
 import psycopg
 
 START_SECONDS = 30
+MEMORY = Path("/dev/shm")  # folders in memory, of Linux
+MEMORY_BYTES = 2 << 30  # what they must have left
 
 
 class PostgreSQL:
-    """A server on a Unix socket, in a temporary folder, with fsync off unless `durable`.
+    """A server on a Unix socket in a temporary folder.
+
+    Unless it is `durable` it has fsync off, and its data in memory if that has room: there, a
+    database is made in a tenth of the time.
 
     It refuses to run as root, so root starts it as `nobody`.
     """
 
     def __init__(self, durable: bool = False) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="ngshare-pg-", dir="/tmp"))
+        in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES
+        place = MEMORY if in_memory and not durable else self._folder
+        self._data = Path(tempfile.mkdtemp(prefix="ngshare-pg-", dir=place))
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._durable = durable
         self._numbers = itertools.count(1)
         self._binaries = self._find_binaries()
         self._process: subprocess.Popen[bytes] | None = None
         if self._user:
-            os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
-        data = self._folder / "data"
-        self._run("initdb", "-D", data, "-U", "ngshare", "-A", "trust", "-N", "-E", "UTF8")
+            for folder in (self._folder, self._data):
+                os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        self._run("initdb", "-D", self._data, "-U", "ngshare", "-A", "trust", "-N", "-E", "UTF8")
         self.start()
 
     def _find_binaries(self) -> Path:
@@ -82,12 +90,13 @@ class PostgreSQL:
         fsync = "on" if self._durable else "off"
         self._process = self._popen(
             "postgres",
-            *("-D", self._folder / "data"),
+            *("-D", self._data),
             *("-k", self._folder),
             *("-c", "listen_addresses="),
             *("-c", f"fsync={fsync}"),
             *("-c", f"synchronous_commit={fsync}"),
             *("-c", "max_connections=200"),
+            *(() if self._durable else ("-c", "max_wal_size=256MB")),
         )
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -112,8 +121,9 @@ class PostgreSQL:
 
     def close(self) -> None:
         self.stop()
-        with contextlib.suppress(OSError):
-            shutil.rmtree(self._folder)
+        for folder in (self._data, self._folder):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(folder)
 
     def url(self, database: str) -> str:
         return f"postgresql://ngshare@/{database}?host={self._folder}"
@@ -122,7 +132,7 @@ class PostgreSQL:
         """The URL of a new database, empty or copied from another one of this server."""
         name = f"test{next(self._numbers)}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

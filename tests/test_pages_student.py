@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from ngshare.database.blobs import CHUNK_BYTES
 from ngshare.database.engine import Database
 from tests.api import Api, Caller, encode, manifest_digest, segment
 from tests.fake_hub import FakeHub
@@ -437,7 +438,7 @@ FEEDBACK = {
     "plot.pdf": b"%PDF",
     "odd.svg": b"<svg/>",
     SCRIPT.replace("/", "") + ".HTM": b"",
-    "sub/long.png": bytes(3_000_000),
+    "sub/long.png": bytes(CHUNK_BYTES + 1),
 }
 
 

@@ -33,6 +33,7 @@ def pods() -> Iterator[subprocess.Popen[str]]:
         pytest.skip(f"unshare -m is not permitted: {getattr(error, 'stderr', error)}")
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.exchange.volume.pod"],
+        cwd=Path(__file__).parents[3],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -47,44 +47,41 @@ def bind(source: Path | str, target: Path | str, readonly: bool = False) -> None
         mount("", target, "", MS_BIND | MS_REMOUNT | MS_RDONLY)
 
 
-def cover(folder: Path) -> None:
-    """Let there be an empty folder, which anybody may enter, in place of one."""
-    mount("tmpfs", folder, "tmpfs", 0, "mode=755")
+def cover(folder: Path | str, mode: str = "755") -> None:
+    """Let there be an empty folder in place of one."""
+    mount("tmpfs", folder, "tmpfs", 0, f"mode={mode}")
 
 
-def open_up(*paths: str) -> None:
-    """Let anybody reach some folders, in which Python and this code are."""
-    cover(Path("/mnt"))
-    closed = set()
-    kept = {Path("/mnt", str(number)): Path(path) for number, path in enumerate(paths)}
-    for copy, path in kept.items():
-        bind(path, copy)
-        parents = [each for each in path.parents if not each.stat().st_mode & stat.S_IXOTH]
-        closed.update(parents[-1:])
-    for folder in closed:
-        cover(folder)
-    for copy, path in kept.items():
-        if closed.intersection(path.parents):
-            bind(copy, path)
+def needed() -> list[Path]:
+    """Where Python and this code are."""
+    return [Path(path) for path in (sys.base_prefix, sys.prefix, Path(__file__).parents[3])]
 
 
 def enter(pod: dict[str, Any]) -> None:
     """Become the user in a pod: a dictionary with the volume, its mounts, the home and the name."""
     check(libc.unshare(CLONE_NEWNS))
     mount("", "/", "", MS_REC | MS_PRIVATE)
-    for each in pod["mounts"]:
-        if not Path(each["mountPath"]).is_relative_to("/usr/local/share"):
-            raise ValueError(each)
-    cover(Path("/usr/local/share"))
-    cover(Path("/srv"))
-    cover(HOME.parent)
-    bind(pod["home"], HOME)
+    cover("/mnt", "700")
+    kept = {f"/mnt/{number}": path for number, path in enumerate(needed())}
+    for copy, path in kept.items():
+        bind(path, copy)
+    bind(pod["volume"], "/mnt/volume")
+    bind(pod["home"], "/mnt/home")
     bind(pod["passwd"], "/etc/passwd")
+    # Nobody sees these, and anybody may enter what is above Python.
+    parents = {parent for path in kept.values() for parent in path.parents}
+    closed = [parent for parent in sorted(parents) if not parent.stat().st_mode & stat.S_IXOTH]
+    for folder in (Path("/usr/local/share"), Path("/srv"), HOME.parent, *closed):
+        if folder.exists():  # it may be in one that is covered already
+            cover(folder)
+    for copy, path in kept.items():
+        if not path.exists():
+            bind(copy, path)
+    bind("/mnt/home", HOME)
     for each in pod["mounts"]:
-        bind(Path(pod["volume"], each["subPath"]), each["mountPath"], each["readOnly"])
+        bind(f"/mnt/volume/{each['subPath']}", each["mountPath"], each["readOnly"])
     if pod["is_hub"]:
-        bind(pod["volume"], HUB_FOLDER)
-    open_up(sys.base_prefix, sys.prefix, str(Path(__file__).parents[3]))
+        bind("/mnt/volume", HUB_FOLDER)
     os.setgroups([])
     os.setgid(GID)
     os.setuid(UID)

@@ -56,12 +56,9 @@ class Exchange(default.Exchange):
 
     def ensure_directory(self, path: str, mode: int) -> None:
         """Make a folder, unless it is there. Who owns it does not matter: all are one user."""
-        try:
-            if not os.path.isdir(path):
-                os.makedirs(path)
-                os.chmod(path, mode)
-        except PermissionError:
-            self.fail(f"The folder {path} is not there, and can't be made. {ADVICE}")
+        if not os.path.isdir(path):
+            os.makedirs(path)
+            os.chmod(path, mode)
 
     def require_writable(self, path: str | Path) -> None:
         """Fail unless what is in a folder can be changed."""

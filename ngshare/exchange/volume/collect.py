@@ -9,7 +9,6 @@ from pathlib import Path
 
 from nbgrader.exchange import default
 from nbgrader.utils import parse_utc
-from traitlets import Bool
 
 from ngshare import wire
 from ngshare.errors import LocalFileError
@@ -39,12 +38,9 @@ class ExchangeCollect(default.ExchangeCollect, Exchange):
     """Collects the latest submission of each student, or the latest before the due date.
 
     One that can't be copied is left out, and the one before it is collected. A folder is built
-    beside the old one, which it then replaces.
+    beside the old one, which it then replaces. `check_owner` has no meaning: all submissions
+    belong to the same user.
     """
-
-    check_owner = Bool(False, help="Not used: all submissions belong to the same user.").tag(
-        config=True
-    )
 
     def init_src(self) -> None:
         course = self.course_folder()

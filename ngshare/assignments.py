@@ -15,19 +15,26 @@ from ngshare.database.engine import insert
 from ngshare.database.models import Assignment, Feedback, Release, Snapshot, Submission
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
 from ngshare.errors import Conflict, NotFound
+from ngshare.fetches import Fetched
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import Access, Identity, require_instructor, require_member
+from ngshare.users import hold_name
 
 EXISTS = "Assignment already exists"
 
 
 @dataclass(frozen=True)
 class ReleasedFiles:
-    """A version of an assignment, and its files, sorted by path."""
+    """A version of an assignment, and its files, sorted by path.
+
+    Attributes:
+        fetched: what to note when the caller gets files; None if the caller is no known user.
+    """
 
     version: int
     at: datetime
     files: list[StoredFile]
+    fetched: Fetched | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,10 @@ def fetch_assignment(
     assignment_pk = get_assignment(connection, access, assignment_id)
     newest = connection.execute(_NEWEST, {"assignment_pk": assignment_pk}).one()
     files = snapshots.list_files(connection, newest.snapshot_pk)
-    return ReleasedFiles(newest.version, newest.at, files)
+    fetched = None
+    if access.user_pk is not None:
+        fetched = Fetched(assignment_pk, newest.version, newest.at, access.user_pk)
+    return ReleasedFiles(newest.version, newest.at, files, fetched)
 
 
 def require_new_assignment(
@@ -141,6 +151,7 @@ def release_assignment(
         TooLarge: the course's quota is reached.
         others: see require_instructor.
     """
+    hold_name(connection, identity)
     access = require_instructor(connection, identity, course_id)
     now = datetime.now(timezone.utc)
     row = insert(connection, Assignment).values(
@@ -191,17 +202,27 @@ def unrelease_assignment(
     access = require_instructor(connection, identity, course_id)
     if purge:
         pk = connection.scalar(
-            select(Assignment.pk).where(
-                Assignment.course_pk == access.course_pk, Assignment.name == assignment_id
-            )
+            select(Assignment.pk)
+            .where(Assignment.course_pk == access.course_pk, Assignment.name == assignment_id)
+            .with_for_update()
         )
         if pk is None:
             raise NotFound("Assignment not found")
         erase(connection, [pk])
         audit.record(connection, identity, Change("purge assignment", course_id, assignment_id))
         return
-    pk = get_assignment(connection, access, assignment_id)
-    connection.execute(update(Assignment).where(Assignment.pk == pk).values(released_at=None))
+    unreleased = connection.scalar(
+        update(Assignment)
+        .where(
+            Assignment.course_pk == access.course_pk,
+            Assignment.name == assignment_id,
+            Assignment.released_at.is_not(None),
+        )
+        .values(released_at=None)
+        .returning(Assignment.pk)
+    )
+    if unreleased is None:
+        raise NotFound("Assignment not found")
     audit.record(connection, identity, Change("unrelease assignment", course_id, assignment_id))
 
 

@@ -55,13 +55,11 @@ def _in_course(what: Any, table: type | None = None) -> Any:
 
 def _bytes(table: Any) -> Any:
     """Of all directories that a table has for a course: each counts, however often it is there."""
-    query = _in_course(func.coalesce(func.sum(Snapshot.size), 0), None)
+    query = _in_course(
+        func.coalesce(func.sum(Snapshot.size), 0), Submission if table is Feedback else table
+    )
     if table is Feedback:
-        query = query.join(Submission, Submission.assignment_pk == Assignment.pk).join(
-            Feedback, Feedback.submission_pk == Submission.pk
-        )
-    else:
-        query = query.join(table, table.assignment_pk == Assignment.pk)
+        query = query.join(Feedback, Feedback.submission_pk == Submission.pk)
     return query.join(Snapshot, Snapshot.pk == table.snapshot_pk).scalar_subquery()
 
 

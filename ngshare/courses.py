@@ -40,12 +40,19 @@ def list_courses(connection: Connection, identity: Identity) -> list[str]:
     return list(connection.scalars(_COURSES_OF_USER, {"user_name": name, "by_hub": by_hub}))
 
 
-def require_new_course(connection: Connection, identity: Identity, course_id: str) -> None:
-    """Raise PermissionDenied or Conflict unless the caller may create this course."""
+def require_new_course(connection: Connection, identity: Identity, course_id: str) -> bool:
+    """Whether there is a deleted course of this id, which comes back when it is created.
+
+    Raises:
+        PermissionDenied: the caller is no admin.
+        Conflict: the course exists.
+    """
     require_admin(identity)
-    exists = select(Course.pk).where(Course.name == course_id, Course.deleted_at.is_(None))
-    if connection.scalar(exists) is not None:
+    query = select(Course.deleted_at).where(Course.name == course_id)
+    found = connection.execute(query).one_or_none()
+    if found and found.deleted_at is None:
         raise Conflict(EXISTS)
+    return found is not None
 
 
 def create_course(
@@ -60,7 +67,7 @@ def create_course(
         PermissionDenied: the caller is no admin.
         Conflict: the course exists.
     """
-    require_new_course(connection, identity, course_id)
+    comes_back = require_new_course(connection, identity, course_id)
     # Two creations at once: the row is locked by the first; the second finds it in sight and
     # changes nothing, so that there is no primary key to return.
     statement = insert(connection, Course).values(name=course_id, deleted_at=None)
@@ -80,7 +87,8 @@ def create_course(
     )
     pks = ensure_users(connection, instructors)
     teachers = f"instructors: {', '.join(pks)}" if pks else "no instructors"
-    audit.record(connection, identity, Change("create course", course_id, detail=teachers))
+    detail = f"again, with what was in it; {teachers}" if comes_back else teachers
+    audit.record(connection, identity, Change("create course", course_id, detail=detail))
     _appoint(connection, course_pk, pks)
 
 
@@ -99,6 +107,13 @@ def _appoint(connection: Connection, course_pk: int, user_pks: Mapping[str, int]
             for pk in user_pks.values()
         ],
     )
+
+
+_TEACHING = select(Membership.user_pk).where(
+    Membership.course_pk == bindparam("course_pk"),
+    Membership.role == INSTRUCTOR,
+    Membership.active,
+)
 
 
 def appoint_instructors(
@@ -122,8 +137,10 @@ def appoint_instructors(
         select(Course.pk).where(Course.pk == course_pk).with_for_update(key_share=True)
     )
     pks = ensure_users(connection, names)
-    _appoint(connection, course_pk, pks)
-    changes = (Change("add instructor", course_id, username=name) for name in pks)
+    teaching = set(connection.scalars(_TEACHING, {"course_pk": course_pk}))
+    new = {name: pk for name, pk in pks.items() if pk not in teaching}
+    _appoint(connection, course_pk, new)
+    changes = (Change("add instructor", course_id, username=name) for name in new)
     audit.record(connection, identity, *changes)
 
 
@@ -136,7 +153,8 @@ def delete_course(connection: Connection, identity: Identity, course_id: str, pu
     """
     require_admin(identity)
     if purge:
-        course_pk = connection.scalar(select(Course.pk).where(Course.name == course_id))
+        found = select(Course.pk).where(Course.name == course_id).with_for_update()
+        course_pk = connection.scalar(found)
         if course_pk is None:
             raise NotFound("Course not found")
         in_course = select(Assignment.pk).where(Assignment.course_pk == course_pk)
@@ -146,10 +164,14 @@ def delete_course(connection: Connection, identity: Identity, course_id: str, pu
         connection.execute(delete(Course).where(Course.pk == course_pk))
         audit.record(connection, identity, Change("purge course", course_id))
         return
-    course_pk = enter_course(connection, identity, course_id).course_pk
-    connection.execute(
-        update(Course).where(Course.pk == course_pk).values(deleted_at=datetime.now(timezone.utc))
+    deleted = connection.scalar(
+        update(Course)
+        .where(Course.name == course_id, Course.deleted_at.is_(None))
+        .values(deleted_at=datetime.now(timezone.utc))
+        .returning(Course.pk)
     )
+    if deleted is None:
+        raise NotFound("Course not found")
     audit.record(connection, identity, Change("delete course", course_id))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
-from ngshare import audit, references
+from ngshare import audit, references, wire
 from ngshare.audit import Change
 from ngshare.database import snapshots
 from ngshare.database.engine import insert
@@ -15,6 +15,7 @@ from ngshare.database.snapshots import PackedSnapshot
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import Access, Identity, require_instructor, require_self_or_instructor
 from ngshare.submissions import TimedFiles, get_submission
+from ngshare.users import hold_name
 
 
 def require_grader(
@@ -25,8 +26,8 @@ def require_grader(
     student_id: str,
     timestamp: str | None,
     keep: bool = False,
-) -> tuple[Access, int]:
-    """Enter the course as one who may give feedback on this submission; its primary key.
+) -> tuple[Access, Row]:
+    """Enter the course as one who may give feedback on this submission; see get_submission.
 
     Args:
         keep: see get_assignment.
@@ -38,7 +39,7 @@ def require_grader(
     """
     access = require_instructor(connection, identity, course_id)
     row = get_submission(connection, access, assignment_id, student_id, timestamp or None, keep)
-    return access, row.pk
+    return access, row
 
 
 def release_feedback(
@@ -60,7 +61,8 @@ def release_feedback(
         TooLarge: the course's quota is reached.
         others: see require_grader.
     """
-    access, submission_pk = require_grader(
+    hold_name(connection, identity)
+    access, submission = require_grader(
         connection, identity, course_id, assignment_id, student_id, timestamp, keep=True
     )
     directory = references.resolve(connection, access, directory, limits)
@@ -71,11 +73,11 @@ def release_feedback(
     }
     connection.execute(
         insert(connection, Feedback)
-        .values(submission_pk=submission_pk, **row)
+        .values(submission_pk=submission.pk, **row)
         .on_conflict_do_update(index_elements=["submission_pk"], set_=row)
     )
     limits.check_course(connection, access.course_pk)
-    detail = f"on the submission of {timestamp}"
+    detail = f"on the submission of {wire.format_timestamp(submission.at)}"
     change = Change("release feedback", course_id, assignment_id, student_id, detail)
     audit.record(connection, identity, change)
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, literal, select, update
 from sqlalchemy.orm import aliased
 
 from ngshare import audit
 from ngshare.audit import Change
-from ngshare.database.models import INSTRUCTOR, Membership, Submission, User
+from ngshare.database.engine import insert
+from ngshare.database.models import INSTRUCTOR, Fetch, Key, Membership, Submission, User
 from ngshare.errors import InvalidRequest, NotFound
 from ngshare.people import Person, Role, describe, get_pk, lock, pass_on
 from ngshare.permissions import Identity, require_admin
@@ -84,6 +85,7 @@ def merge(connection: Connection, identity: Identity, name: str, into: str) -> N
     moved = connection.execute(
         update(Submission).where(Submission.user_pk == pk).values(user_pk=into_pk)
     )
+    _move_fetches(connection, pk, into_pk)
     pass_on(connection, name, into)
     connection.execute(delete(User).where(User.pk == pk))
     detail = f"into {into}; courses: {courses}, submissions: {moved.rowcount}"
@@ -112,6 +114,22 @@ def _merge_memberships(connection: Connection, pk: int, into_pk: int) -> int:
             .values(role=role.role, active=role.active, **texts)
         )
     return len(moving)
+
+
+def _move_fetches(connection: Connection, pk: int, into_pk: int) -> None:
+    """Of a version that both have fetched, the first time stays; the rest goes with the user."""
+    columns = (Fetch.assignment_pk, literal(into_pk, Key).label("user_pk"), Fetch.version, Fetch.at)
+    row = insert(connection, Fetch)
+    connection.execute(
+        row.from_select(
+            ["assignment_pk", "user_pk", "version", "at"],
+            select(*columns).where(Fetch.user_pk == pk),
+        ).on_conflict_do_update(
+            index_elements=["assignment_pk", "user_pk", "version"],
+            set_={"at": row.excluded.at},
+            where=row.excluded.at < Fetch.at,
+        )
+    )
 
 
 def _role_of(membership: Row) -> Role:

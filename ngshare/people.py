@@ -250,10 +250,13 @@ def deactivate(connection: Connection, identity: Identity, name: str) -> str:
     require_admin(identity)
     pk = lock(connection, name)[name]
     new_name = _free_name(connection, name)
+    roles = [role for role in _list_roles(connection, [pk])[pk] if role.active]
     _change_name(connection, pk, name, new_name)
     connection.execute(update(Membership).where(Membership.user_pk == pk).values(active=False))
-    change = Change("deactivate person", username=name, detail=f"now {new_name}")
-    audit.record(connection, identity, change)
+    detail = f"now {new_name}"
+    removed = (Change(f"remove {r.role}", r.course_id, username=name, detail=detail) for r in roles)
+    change = Change("deactivate person", username=name, detail=detail)
+    audit.record(connection, identity, *removed, change)
     return new_name
 
 

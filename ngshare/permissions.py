@@ -57,12 +57,14 @@ class Access:
     """What a caller is in one course.
 
     Attributes:
+        user_pk: None for a service, and for who was never in any course.
         role: models.INSTRUCTOR, models.STUDENT, or None for an outsider or former member.
         was_member: whether the caller is or has been in the course.
     """
 
     identity: Identity
     course_pk: int
+    user_pk: int | None
     role: str | None
     was_member: bool
 
@@ -76,7 +78,7 @@ class Access:
 
 # Built once, as are others that many calls need: to build a statement takes longer than to run it.
 _ENTER = (
-    select(Course.pk, Membership.role, Membership.active)
+    select(Course.pk, User.pk.label("user_pk"), Membership.role, Membership.active)
     .select_from(Course)
     .outerjoin(User, User.name == bindparam("user_name"))
     .outerjoin(Membership, and_(Membership.course_pk == Course.pk, Membership.user_pk == User.pk))
@@ -110,6 +112,7 @@ def enter_course(connection: Connection, identity: Identity, course_id: str) -> 
     return Access(
         identity,
         course_pk=row.pk,
+        user_pk=row.user_pk,
         role=better_role(row.role if row.active else None, by_hub),
         was_member=row.role is not None or by_hub is not None,
     )

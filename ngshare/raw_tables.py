@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, FromClause, Integer, LargeBinary, func
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    FromClause,
+    LargeBinary,
+    func,
+    type_coerce,
+)
 
 from ngshare import wire
 from ngshare.database.models import Base
@@ -88,12 +96,16 @@ class RawTable:
 
 def _describe_column(column: Column[Any]) -> RawColumn:
     is_size = isinstance(column.type, LargeBinary) and column.name not in HASHES
+    kind = int if is_size else column.type.python_type
+    shown: ColumnElement[Any] = func.length(column) if is_size else column
+    if kind is int:  # else PostgreSQL refuses to compare a short one with a number that is too long
+        shown = type_coerce(shown, BigInteger)
     targets = [key.column for key in column.foreign_keys]
     named = [target.table for target in targets if list(target.table.primary_key) == [target]]
     return RawColumn(
         column.name,
-        func.length(column, type_=Integer) if is_size else column,
-        int if is_size else column.type.python_type,
+        shown,
+        kind,
         is_size,
         bool(column.nullable),
         str(named[0]) if named else None,

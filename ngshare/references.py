@@ -25,6 +25,7 @@ from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import MissingContent
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.permissions import Access, Identity, require_member
+from ngshare.users import hold_name
 
 DIGESTS_A_STATEMENT = 500
 
@@ -134,6 +135,7 @@ def upload(
     Raises:
         NotFound, PermissionDenied: see require_member.
     """
+    hold_name(connection, identity)
     access = require_member(connection, identity, course_id)
     directory = snapshots.pack({content.digest.hex(): content})
     now = datetime.now(timezone.utc)

@@ -13,6 +13,7 @@ from ngshare.database.engine import insert
 from ngshare.database.models import Feedback, Removal, Submission
 from ngshare.permissions import Identity, require_instructor
 from ngshare.submissions import get_submission
+from ngshare.users import hold_name
 
 
 def remove_submission(
@@ -35,6 +36,7 @@ def remove_submission(
         NotFound: no such course, assignment, person in the course, or submission.
         InvalidRequest: the timestamp is missing or can't be read.
     """
+    hold_name(connection, identity)
     access = require_instructor(connection, identity, course_id)
     row = get_submission(
         connection,

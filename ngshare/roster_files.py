@@ -79,7 +79,11 @@ def parse_csv(content: bytes, name: str) -> Roster:
 
 def read_rows(content: bytes, name: str) -> Iterator[tuple[int, dict[Any, Any]]]:
     """The lines after the first one, with their numbers; empty ones are left out."""
-    reader = csv.DictReader(StringIO(read_text(content, name), newline=""), strict=True)
+    text = read_text(content, name)
+    first = text.partition("\n")[0]
+    # Spreadsheets write semicolons where people write decimals with a comma.
+    delimiter = ";" if ";" in first and "," not in first else ","
+    reader = csv.DictReader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 0  # up to which all is well
     try:
         names = [column.strip() for column in reader.fieldnames or []]

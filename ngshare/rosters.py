@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, bindparam, select, update
@@ -170,11 +169,28 @@ def get_instructor(connection: Connection, identity: Identity, course_id: str, n
     return _get_person(connection, access.course_pk, INSTRUCTOR, name)
 
 
-def _require_new(connection: Connection, course_pk: int, role: str, user_name: str) -> None:
-    with suppress(NotFound):
-        _get_person(connection, course_pk, role, user_name)
+def _as_new(connection: Connection, course_pk: int, role: str, person: Person) -> Person:
+    """Somebody who is to be new in a role; what is not told now stays as it was in another one.
+
+    Raises:
+        Conflict: the person has this role already.
+    """
+    row = connection.execute(
+        select(Membership)
+        .join(User, User.pk == Membership.user_pk)
+        .where(Membership.course_pk == course_pk, User.name == person.username)
+    ).one_or_none()
+    if row is None:
+        return person
+    if row.active and row.role == role:
         a_role = "an instructor" if role == INSTRUCTOR else "a student"
-        raise Conflict(f"{user_name} is {a_role} of this course already")
+        raise Conflict(f"{person.username} is {a_role} of this course already")
+    return Person(
+        person.username,
+        person.first_name or row.first_name,
+        person.last_name or row.last_name,
+        person.email or row.email,
+    )
 
 
 def add_instructor(
@@ -189,7 +205,8 @@ def add_instructor(
     A student of the course becomes an instructor.
 
     Args:
-        replace: whether the person may be an instructor already.
+        replace: whether the person may be an instructor already; if not, texts that are empty stay
+            as they were.
 
     Raises:
         PermissionDenied: the caller is neither.
@@ -202,7 +219,7 @@ def add_instructor(
     person = person.complete()
     lock(connection, access.course_pk)
     if not replace:
-        _require_new(connection, access.course_pk, INSTRUCTOR, person.username)
+        person = _as_new(connection, access.course_pk, INSTRUCTOR, person)
     _store(connection, access, course_id, INSTRUCTOR, [person])
 
 
@@ -246,7 +263,8 @@ def add_student(
     """Add or update a student, for instructors.
 
     Args:
-        replace: whether the person may be a student already.
+        replace: whether the person may be a student already; if not, texts that are empty stay as
+            they were.
 
     Raises:
         InvalidRequest: a text is missing.
@@ -260,7 +278,7 @@ def add_student(
     if connection.execute(teaches).one_or_none():
         raise Conflict(NOT_AS_STUDENT)
     if not replace:
-        _require_new(connection, access.course_pk, STUDENT, person.username)
+        person = _as_new(connection, access.course_pk, STUDENT, person)
     _store(connection, access, course_id, STUDENT, [person])
 
 

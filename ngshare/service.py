@@ -27,6 +27,7 @@ from ngshare.database import garbage
 from ngshare.database.engine import Database, make_engine
 from ngshare.database.upgrade import UpgradeError, open_database
 from ngshare.errors import HubUnavailable
+from ngshare.fetch_log import FetchLog
 from ngshare.handlers.batches import Batches
 from ngshare.handlers.browsers import read_static_files
 from ngshare.handlers.directories import make_cache
@@ -124,7 +125,8 @@ async def run(options: NgShare, sockets: list[socket.socket], stop: asyncio.Even
     await drain(server, calls, options.drain_seconds)
     for watch in watches:
         watch.cancel()
-    await asyncio.wait([collecting], timeout=CLOSE_SECONDS)
+    ends = [collecting, asyncio.create_task(application.settings["fetch_log"].close())]
+    await asyncio.wait(ends, timeout=CLOSE_SECONDS)
     if not await asyncio.to_thread(database.wait_until_idle, CLOSE_SECONDS):
         log.error("The database hangs; ended without waiting for it")
         return False
@@ -150,7 +152,7 @@ def make_application(
         "writers": Batches(database.writers, database.write_together),
     }
     return WebApplication(
-        make_routes(prefix),
+        make_routes(prefix, os.environ.get("JUPYTERHUB_BASE_URL", "/")),
         default_handler_class=NotFoundHandler,
         log_function=log_finished_call,
         cookie_secret=derive_key(token, "xsrf cookies"),
@@ -166,6 +168,7 @@ def make_application(
         write_batches=queues["writers"],
         static_files=read_static_files(),
         calls=calls,
+        fetch_log=FetchLog(database),
         metrics=Metrics(database, calls.__len__, hub_metrics, queues, worker),
         metrics_token=options.metrics_token,
         openapi=describe(prefix, getattr(authenticator, "cookie_name", None)),

@@ -6,11 +6,15 @@ See https://owasp.org/www-community/attacks/CSV_Injection
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable
 from io import StringIO
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 TEXT_MARK = "'"  # before what only looks like a formula
+# Also after a semicolon, at which spreadsheets cut where people write decimals with a comma; also
+# with marks of its own, so that from_cell takes away ours alone. Some take wide characters, too.
+_FORMULA = re.compile("(^|;)('*[=+@\t\r\uff1d\uff0b\uff0d\uff20-])")
+_MARKED = re.compile(_FORMULA.pattern.replace("(^|;)", f"(^|;){TEXT_MARK}"))
 
 
 def encode_rows(rows: Iterable[Iterable[object]]) -> bytes:
@@ -21,11 +25,9 @@ def encode_rows(rows: Iterable[Iterable[object]]) -> bytes:
 
 
 def _as_cell(value: object) -> object:
-    is_formula = isinstance(value, str) and value.startswith(FORMULA)
-    return f"{TEXT_MARK}{value}" if is_formula else value
+    return _FORMULA.sub(rf"\1{TEXT_MARK}\2", value) if isinstance(value, str) else value
 
 
 def from_cell(text: str) -> str:
     """What encode_rows was given, without blanks around it."""
-    text = text.strip()
-    return text[1:] if text.startswith(TEXT_MARK) and text[1:].startswith(FORMULA) else text
+    return _MARKED.sub(r"\1\2", text.strip())

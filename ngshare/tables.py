@@ -69,7 +69,11 @@ class Rows:
 
 def find_text(text: str, columns: Sequence[Any]) -> ColumnElement[bool]:
     """Whether one of the columns has this text in it, capitals or not."""
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+    # SQLite, and PostgreSQL in the locale C, know no capitals beyond ASCII.
+    spellings = {text} if text.isascii() else {text, text.lower(), text.upper(), text.title()}
+    return or_(
+        *(column.icontains(each, autoescape=True) for column in columns for each in spellings)
+    )
 
 
 def load_rows(
@@ -93,9 +97,18 @@ def load_rows(
         query = query.where(find_text(view.search, searched))
     if total is None or view.search:
         total = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
+    part = cut(query.order_by(*order(view, columns, tie)), view)
+    return Rows(connection.execute(part).all(), total, view)
+
+
+def order(view: View, columns: Mapping[str, Any], tie: Any) -> tuple[Any, Any]:
+    """What the rows of a view are ordered by; see load_rows."""
     by = columns[view.sort]
     by = by.desc() if view.is_descending else by.asc()
     # SQLite and PostgreSQL have different minds about where nulls come.
-    part = query.order_by(by.nulls_last(), tie).limit(ROWS_A_PAGE)
-    part = part.offset((view.page - 1) * ROWS_A_PAGE)
-    return Rows(connection.execute(part).all(), total, view)
+    return by.nulls_last(), tie
+
+
+def cut(query: Select, view: View) -> Select:
+    """Of all rows of a view those on its page."""
+    return query.limit(ROWS_A_PAGE).offset((view.page - 1) * ROWS_A_PAGE)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from ngshare.database.engine import insert
 from ngshare.database.models import User
+from ngshare.permissions import Identity
 
 NAMES_A_STATEMENT = 500
 
@@ -18,6 +19,16 @@ _BY_NAMES = (
     .where(User.name.in_(bindparam("names", expanding=True)))
     .with_for_update(read=True, key_share=True)
 )
+
+
+def hold_name(connection: Connection, identity: Identity) -> None:
+    """Let the caller's name pass to nobody else before this transaction ends.
+
+    For what is written under a name as mere text. Rights are to be looked up afterwards: the name
+    may have passed on while this waited.
+    """
+    if not identity.is_service:
+        connection.execute(_BY_NAMES, {"names": [identity.name]})
 
 
 def in_batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -21,6 +21,7 @@ from ngshare.app import NgShare
 from ngshare.client import NgShareClient
 from ngshare.database.engine import Database, make_engine
 from ngshare.database.upgrade import upgrade
+from ngshare.fetch_log import FetchLog
 from ngshare.permissions import Identity
 from ngshare.rosters import Person
 from ngshare.service import make_application, make_authenticator
@@ -110,6 +111,22 @@ def loop_thread() -> Iterator[LoopThread]:
     thread.close()
 
 
+class FetchLogs:
+    """Of several servers what they have noted and not written yet."""
+
+    def __init__(self, thread: LoopThread) -> None:
+        self.logs: list[FetchLog] = []
+        self._thread = thread
+
+    def write(self) -> None:
+        for each in self.logs:
+            self._thread.call(each.write)
+
+    def close(self) -> None:
+        for each in self.logs:
+            self._thread.call(each.close)
+
+
 @pytest.fixture(scope="session")
 def the_hub(loop_thread: LoopThread) -> Iterator[FakeHub]:
     hub = FakeHub(loop_thread)
@@ -134,8 +151,19 @@ def hub(the_hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
 
 
 @pytest.fixture
+def fetch_logs(
+    database: Database, loop_thread: LoopThread, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FetchLogs]:
+    """Those of the servers that `serve` starts; they write when they are told to, or closed."""
+    monkeypatch.setattr("ngshare.fetch_log.DELAY_SECONDS", 3600)
+    logs = FetchLogs(loop_thread)
+    yield logs
+    logs.close()
+
+
+@pytest.fixture
 def serve(
-    hub: FakeHub, database: Database, loop_thread: LoopThread
+    hub: FakeHub, database: Database, loop_thread: LoopThread, fetch_logs: FetchLogs
 ) -> Iterator[Callable[..., Api]]:
     """Start a server with some options of NgShare; several may share the database."""
     running: list[RunningServer] = []
@@ -150,7 +178,9 @@ def serve(
         def build() -> Any:
             return make_application(app, prefix, make_authenticator(app, prefix), database)
 
-        server = RunningServer(loop_thread, loop_thread.call(build))
+        application = loop_thread.call(build)
+        fetch_logs.logs.append(application.settings["fetch_log"])
+        server = RunningServer(loop_thread, application)
         running.append(server)
         session = requests.Session()
         session.trust_env = False

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from ngshare.database.engine import Database
 from ngshare.database.models import AuditEntry
-from tests.api import Api, Caller, encode, person
+from tests.api import Api, Caller, at_once, encode, person
 
 FILES = {"files": encode({"a": b"1"})}
 OTHERS = {"files": encode({"a": b"2"})}
@@ -109,7 +109,8 @@ def test_a_change_is_noted_with_who_did_it(
 def test_handing_in_and_feedback_are_noted(course: Api, log: Any) -> None:
     timestamp = course.user("lawrence").submit("course1", "challenge", {"a": b"1"})
     path = "feedback/course1/challenge/lawrence"
-    course.user("kevin").ok("POST", path, timestamp=timestamp, **FILES)
+    same_time = timestamp.removesuffix(" UTC").replace(" ", "  ")
+    course.user("kevin").ok("POST", path, timestamp=same_time, **FILES)
     where = ("course1", "challenge")
     assert log() == [
         ("lawrence", "submit", *where, None, timestamp),
@@ -142,6 +143,34 @@ def test_of_a_roster_only_what_is_new_or_other_is_noted(course: Api, log: Any) -
         ("add student", "hugo"),
         ("edit student", "felix"),
     ]
+
+
+def test_that_a_deleted_course_came_back_is_noted(course: Api, log: Any) -> None:
+    root = course.user("root")
+    root.ok("DELETE", "course/course1")
+    root.ok("POST", "course/course1", instructors='["eric"]')
+    detail = "again, with what was in it; instructors: eric"
+    assert log()[1:] == [("root", "create course", "course1", None, None, detail)]
+
+
+@pytest.mark.parametrize("purge", ["false", "true"])
+@pytest.mark.parametrize("path", ["course/course1", "assignment/course1/challenge"])
+def test_of_calls_that_meet_the_one_is_noted_that_does_it(
+    course: Api, log: Any, path: str, purge: str
+) -> None:
+    def call(_: int) -> int:
+        return course.user("root").send("DELETE", path, purge=purge).status_code
+
+    assert sorted(at_once(call, range(6))) == [200, *[404] * 5]
+    assert len(log()) == 1
+
+
+def test_only_those_are_noted_as_appointed_who_were_not(course: Api, log: Any) -> None:
+    form = {"action": "appoint", "instructors": "kevin, lawrence"}
+    for _ in range(2):
+        response = course.user("root").send("POST", "pages/admin/course/course1", **form)
+        assert response.status_code == 303
+    assert log() == [("root", "add instructor", "course1", None, "lawrence", None)]
 
 
 def test_what_changes_nothing_or_is_refused_is_not_noted(course: Api, log: Any) -> None:

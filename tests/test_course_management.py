@@ -149,7 +149,7 @@ def test_bad_lines_are_named_and_the_other_students_added(
     [
         (b"", "line 1: there is no column student_id, first_name, last_name, email"),
         (b"student_id,email\nmia,x\n", "line 1: there is no column first_name, last_name"),
-        (b"student_id;first_name;last_name;email\n", "line 1: there is no column student_id"),
+        (b"student_id\tfirst_name\tlast_name\temail\n", "line 1: there is no column student_id"),
         (HEADER.encode() + b"a,b,c,d\nb,M\xfcller,c,d\n", "line 3: the file is not in UTF-8"),
         (HEADER.encode() + b"mia," + b"x" * 200_000 + b",c,d\n", "line 2: field larger than"),
         (HEADER.encode() + b'a,b,c,d\nb,"M,c,d\ne,f,g,h\n', "line 3: unexpected end of data"),

@@ -24,9 +24,9 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments audit catalogue courses dump feedback limits listings mergers overviews"
+    "assignments audit catalogue courses dump feedback fetches limits listings mergers overviews"
     " own_courses people progress raw_rows raw_tables references removals roster_plans rosters"
-    " sample storage submissions tables users vitals"
+    " sample storage submissions tables timelines users vitals"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -37,43 +37,49 @@ MAY_IMPORT = {
     "app": "service workers log_format",
     "commands": "app doctor service database errors",
     "workers": "service",
-    "service": "handlers pages routes auth connections database metrics readiness errors limits",
+    "service": (
+        "handlers pages routes auth connections database fetch_log metrics readiness errors limits"
+    ),
     "routes": "handlers pages",
     "connections": "",
     "handlers": (
         f"{DOMAIN} permissions database auth connections metrics readiness wire errors spool"
     ),
     "pages": (
-        f"handlers.archives handlers.base handlers.directories handlers.submissions {DOMAIN}"
+        f"handlers.archives handlers.base handlers.browsers handlers.directories"
+        f" handlers.submissions {DOMAIN}"
         f" {BELOW_DOMAIN} roster_files spreadsheets"
     ),
-    "assignments": f"audit limits references {BELOW_DOMAIN}",
+    "assignments": f"audit fetches limits references users {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
     "catalogue": f"tables {BELOW_DOMAIN}",
     "courses": f"assignments audit users {BELOW_DOMAIN}",
     "dump": f"raw_tables {BELOW_DOMAIN}",
-    "feedback": f"audit limits references submissions {BELOW_DOMAIN}",
+    "feedback": f"audit limits references submissions users {BELOW_DOMAIN}",
+    "fetches": BELOW_DOMAIN,
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
     "mergers": f"audit people {BELOW_DOMAIN}",
     "overviews": f"tables {BELOW_DOMAIN}",
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
     "people": f"audit tables {BELOW_DOMAIN}",
-    "progress": f"assignments listings tables {BELOW_DOMAIN}",
+    "progress": f"assignments listings tables timelines {BELOW_DOMAIN}",
     "raw_rows": f"raw_tables {BELOW_DOMAIN}",
     "raw_tables": BELOW_DOMAIN,
-    "references": f"limits {BELOW_DOMAIN}",
-    "removals": f"audit submissions {BELOW_DOMAIN}",
+    "references": f"limits users {BELOW_DOMAIN}",
+    "removals": f"audit submissions users {BELOW_DOMAIN}",
     "roster_plans": f"rosters {BELOW_DOMAIN}",
     "rosters": f"audit users {BELOW_DOMAIN}",
     "sample": f"assignments courses feedback submissions users {BELOW_DOMAIN}",
     "storage": BELOW_DOMAIN,
     "submissions": f"assignments audit limits references users {BELOW_DOMAIN}",
     "tables": "",
+    "timelines": BELOW_DOMAIN,
     "users": BELOW_DOMAIN,
     "vitals": BELOW_DOMAIN,
     "permissions": "database.models errors",
     "auth": "permissions metrics errors",
+    "fetch_log": "fetches database errors",
     "readiness": "database errors",
     "metrics": "",
     "log_format": "",

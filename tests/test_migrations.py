@@ -112,7 +112,7 @@ def test_a_second_upgrade_changes_nothing(empty: Engine) -> None:
     upgrade(empty)
     check(empty)
     with empty.connect() as connection:
-        assert current_revision(connection) == head_revision() == "0005"
+        assert current_revision(connection) == head_revision() == "0006"
         assert connection.scalar(text("SELECT name FROM users")) == "kevin"
 
 
@@ -192,9 +192,9 @@ def test_tables_of_something_else_are_in_the_way_and_told_of(empty_url: str, emp
 @pytest.mark.parametrize(
     ("revision", "says"),
     [
-        (None, "The database has the schema of an empty database and this release needs 0005"),
-        ("0000", "The database has the schema 0000 and this release needs 0005"),
-        ("9999", "The database has the schema 9999 and this release needs 0005"),
+        (None, "The database has the schema of an empty database and this release needs 0006"),
+        ("0000", "The database has the schema 0000 and this release needs 0006"),
+        ("9999", "The database has the schema 9999 and this release needs 0006"),
     ],
 )
 def test_without_an_upgrade_another_schema_is_refused(

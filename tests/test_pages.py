@@ -159,6 +159,16 @@ def test_stand_alone_pages_are_shown_to_the_user_named_user(serve: Callable[...,
     assert api.nobody.call("GET", "favicon.ico").status_code == 200
     assert api.nobody.ok("GET", DUMP)["users"] == []
     assert "lawrence" in page(api.nobody, "?user=lawrence")
+    # Whatever the name is; the pages after the first know it from a cookie.
+    for name in ("a b", "a;b", "Zoë €"):
+        first = api.nobody.call("GET", "", params={"user": name}, headers={"Accept": "text/html"})
+        assert first.status_code == 200
+        cookies = {cookie.name: cookie.value or "" for cookie in first.cookies}
+        later = api.nobody.call("GET", "", cookies=cookies, headers={"Accept": "text/html"})
+        assert f">{name}</span>" in later.text
+    refused = api.nobody.call("GET", "?user=%ff", headers={"Accept": "text/html"})
+    assert refused.status_code == 400
+    assert "The argument user is no UTF-8" in refused.text
 
 
 # ---- sample data ----
@@ -223,7 +233,7 @@ def test_people_get_errors_as_pages_and_programs_as_json(api: Api) -> None:
     response = kevin.call("GET", "no/such/page", headers={"Accept": "text/html"})
     assert response.status_code == 404
     assert response.headers["Content-Type"] == "text/html; charset=UTF-8"
-    assert "Not found" in response.text
+    assert "There is no such page" in response.text
     kevin.fails(404, "Not found", "GET", "no/such/page")
 
 
@@ -238,5 +248,6 @@ def test_files_with_their_version_in_the_url_are_kept_by_browsers(api: Api) -> N
     for link in links:
         response = kevin.call("GET", link)
         assert "immutable" in response.headers["Cache-Control"]
-        assert kevin.call("GET", link.partition("?")[0]).headers["Cache-Control"] == "no-store"
+        for other in (link.partition("?")[0], f"{link}0"):  # of this or of another release
+            assert kevin.call("GET", other).headers["Cache-Control"] == "no-store"
     assert b"--bs-body-bg" in kevin.call("GET", "jupyterhub.css").content

@@ -324,6 +324,16 @@ def test_filters_add_up_and_each_can_be_taken_away(course: Api) -> None:
     assert len(column(follow(root, shown, "Remove the filter on role"), "pk")) == 5
 
 
+def test_a_number_may_be_longer_than_the_column_has_room_for(course: Api) -> None:
+    root = course.user("root")
+    for path in (
+        filtered("releases", "version", "is", "9" * 18),
+        filtered("blob_chunks", "data", "is", "9" * 18),
+        table("releases", after=["1", "9" * 18]),
+    ):
+        assert page(root, path).all("tbody") == []
+
+
 def test_a_form_sent_without_a_column_filters_nothing(course: Api) -> None:
     shown = page(course.user("root"), filtered("users", "", "is", "x"))
     assert len(shown.one("tbody").rows()) == 4
@@ -347,6 +357,7 @@ def test_a_form_sent_without_a_column_filters_nothing(course: Api) -> None:
         (table("users", after="x"), 400, "pk is a number"),
         (table("users", sort="name", after="999"), 404, "The row at which this page begins is "),
         (table("users", format="xml"), 400, "There is no format xml; there are csv, json"),
+        (table("releases", row=["1", "9" * 18]), 404, f"There is no row 1, {'9' * 18} in releases"),
         (f"{DATABASE}/users?value=%ff", 400, "The argument value is no UTF-8"),
     ],
 )

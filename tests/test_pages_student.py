@@ -200,7 +200,7 @@ def test_an_instructor_sees_the_numbers_of_the_courses_taught(
     assert page.texts["h2"] == ["Courses I teach"]
     headings, row = page.rows
     assert headings[0].startswith("Course")
-    assert row[:5] == ["course1", "2", "1", "1", "2"]
+    assert row[:5] == ["course1", "2", "1", "2", "1"]
     assert page.links["course1"] == f"{PREFIX}pages/course/course1"
 
 
@@ -210,7 +210,7 @@ def test_numbers_leave_out_who_left_and_what_was_unreleased(
     lawrence.submit("course1", "challenge", {"a": b"1"})
     kevin.ok("DELETE", "student/course1/lawrence")
     kevin.ok("DELETE", "assignment/course1/challenge")
-    assert open_page(kevin, "").rows[1] == ["course1", "1", "1", "0", "0", ""]
+    assert open_page(kevin, "").rows[1] == ["course1", "1", "0", "0", "1", ""]
 
 
 def test_an_admin_in_no_course_searches_and_pages_through_all(course: Api) -> None:
@@ -295,7 +295,7 @@ def test_a_file_is_handed_in_and_the_receipt_shown(kevin: Caller, lawrence: Call
     answer = lawrence.ok("GET", "submission/course1/challenge/lawrence")
     assert lawrence.files("submission/course1/challenge/lawrence") == files
     assert said == (
-        f"Handed in challenge at {answer['timestamp']}: 2 files, SHA-256 {manifest_digest(files)}."
+        f"Submitted challenge at {answer['timestamp']}: 2 files, SHA-256 {manifest_digest(files)}."
     )
     page = open_page(lawrence, response.headers["Location"])
     receipt = page.texts["details"][0]
@@ -334,8 +334,8 @@ def test_a_form_that_was_used_is_refused_for_other_files(lawrence: Caller) -> No
     hand_in(lawrence, [("a", b"1")], key="k")
     said = refusal(hand_in(lawrence, [("a", b"2")], key="k"), 409)
     assert said == (
-        "You have handed in other files by this form already. Nothing was handed in. "
-        "Open the assignment's page again and hand in from there."
+        "You have submitted other files by this form already. Nothing was submitted. "
+        "Open the assignment's page again and submit from there."
     )
     assert count_submissions(lawrence) == 1
 
@@ -355,7 +355,7 @@ def test_limits_are_told_before(serve: Serve, course: Api) -> None:
         if text.startswith("At most")
     ]
     assert help_text == (
-        "At most 2 files, 1 MiB each, 256 MiB together. You can hand in 9 times, and have done so "
+        "At most 2 files, 1 MiB each, 256 MiB together. You can submit 9 times, and have done so "
         "once."
     )
 
@@ -363,7 +363,7 @@ def test_limits_are_told_before(serve: Serve, course: Api) -> None:
 @pytest.mark.parametrize(
     ("options", "files", "status", "said"),
     [
-        ({}, [], 400, "Choose the files to hand in first"),
+        ({}, [], 400, "Choose the files to submit first"),
         ({}, [("a:b", b"")], 400, "Rename the file 'a:b'"),
         ({}, [("../a", b"")], 400, "Rename the file '../a'"),
         ({}, [("a", b"1"), ("a", b"2")], 400, "Two of the files have the same name"),
@@ -388,8 +388,8 @@ def test_a_refused_upload_says_why_and_stores_nothing(
     response = hand_in(serve(**options).user("lawrence"), files)
     text = refusal(response, status)
     assert said in text
-    assert "Nothing was handed in." in text
-    assert ("Hand in fewer or smaller files" in text) == (status == 413)
+    assert "Nothing was submitted." in text
+    assert ("Submit fewer or smaller files" in text) == (status == 413)
     assert Page(response.text).links["Back"] == f"{PREFIX}pages/submit/course1/challenge"
     assert read_tables(database) == before
 
@@ -414,7 +414,7 @@ def test_a_browsers_form_needs_its_token(course: Api) -> None:
             response = browser.post(url, data=fields, files=files, headers=BROWSER, timeout=5)
             assert response.status_code == status
             assert ("This form is out of date" in response.text) == (status == 403)
-        assert "Handed in challenge at" in response.text
+        assert "Submitted challenge at" in response.text
     assert count_submissions(course.user("lawrence")) == 1
 
 

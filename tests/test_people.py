@@ -131,6 +131,7 @@ def test_a_new_person_of_the_same_name_sees_nothing_of_the_old_one(
     old_one = database.read(people.get_person, ROOT, name)
     assert [(role.course_id, role.active) for role in old_one.roles] == [("course1", False)]
     assert log_of(database, "deactivate person") == [("lawrence", f"now {name}")]
+    assert log_of(database, "remove student") == [("lawrence", f"now {name}")]
 
 
 def test_what_the_old_person_sent_ahead_is_not_the_new_ones(
@@ -343,6 +344,43 @@ def test_a_submission_that_waits_for_a_change_of_its_name_is_refused(
     assert course.user("kevin").ok("GET", "submissions/course1/challenge")["submissions"] == []
     users = database.read(lambda c: list(c.scalars(select(User.name))))
     assert "lawrence" not in users
+
+
+SHA256 = described("a", b"1")["sha256"]
+UNDER_A_NAME = {
+    "send ahead": ("lawrence", "PUT", f"blob/course1/{SHA256}", {"data": b"1"}),
+    "release": ("kevin", "POST", "assignment/course1/new", {"data": {"files": encode({})}}),
+    "give feedback": (
+        "kevin",
+        "POST",
+        "feedback/course1/challenge/lawrence",
+        {"data": {"files": encode({})}},
+    ),
+    "remove": ("kevin", "DELETE", "submission/course1/challenge/lawrence", {}),
+}
+
+
+@pytest.mark.parametrize("what", UNDER_A_NAME)
+def test_what_is_written_under_a_name_while_it_is_set_aside_is_refused(
+    course: Api, database: Database, what: str
+) -> None:
+    name, verb, path, options = UNDER_A_NAME[what]
+    timestamp = submit(course, "lawrence", b"1")
+    at = {"timestamp": timestamp} if path.endswith("/lawrence") else {}
+
+    def hold(connection: Connection) -> Future[Any]:
+        people.deactivate(connection, ROOT, name)
+        caller = course.user(name)
+        waiting = threads.submit(caller.call, verb, path, params=at, **options)
+        wait([waiting], timeout=0.3)
+        return waiting
+
+    with ThreadPoolExecutor(1) as threads:
+        response = database.write(hold).result(20)
+    assert (response.status_code, response.json()["message"]) == (403, "Permission denied")
+    for table in (Upload, Release, Feedback, Removal):
+        query = select(table.by)
+        assert name not in database.read(lambda c, query=query: list(c.scalars(query)))
 
 
 @pytest.mark.parametrize("change", CHANGES)

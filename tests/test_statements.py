@@ -82,9 +82,9 @@ READS = [
     ("GET pages/course/c1/people/preview", "kevin", 1),
     ("GET pages/course/c1/people/roster.csv", "kevin", 2),
     ("GET pages/course/c1/person/lawrence", "kevin", 2),
-    ("GET pages/assignment/c1/a1", "kevin", 6),
-    ("GET pages/assignment/c1/a1?search=l&show=submitted", "kevin", 7),
-    ("GET pages/assignment/c1/a1?show=missing", "kevin", 7),
+    ("GET pages/assignment/c1/a1", "kevin", 5),
+    ("GET pages/assignment/c1/a1?search=l&show=submitted", "kevin", 5),
+    ("GET pages/assignment/c1/a1?show=missing", "kevin", 6),
     ("GET pages/assignment/c1/a1/versions", "kevin", 3),
     ("GET pages/assignment/c1/a1/students.csv", "kevin", 3),
     ("GET pages/assignment/c1/a1/submissions.zip", "kevin", 10),
@@ -95,9 +95,9 @@ READS = [
 WRITES = [
     ("POST course/new", "instructors", "root", 9),
     ("POST students/c1", "students", "kevin", 10),
-    ("POST assignment/c1/new", "files", "kevin", 13),
+    ("POST assignment/c1/new", "files", "kevin", 14),
     ("POST submission/c1/a1", "files", "lawrence", 14),
-    ("POST feedback/c1/a1/lawrence", "files", "kevin", 16),
+    ("POST feedback/c1/a1/lawrence", "files", "kevin", 17),
 ]
 
 

@@ -192,8 +192,24 @@ class Release(Base):
     by: Mapped[str] = mapped_column(Text)
 
 
+class Fetch(Base):
+    """That a person has got files of a version of an assignment, and when for the first time."""
+
+    __tablename__ = "fetches"
+    __table_args__ = (Index(None, "user_pk"),)
+
+    assignment_pk: Mapped[int] = mapped_column(
+        Key, ForeignKey("assignments.pk", ondelete="CASCADE"), primary_key=True
+    )
+    user_pk: Mapped[int] = mapped_column(
+        Key, ForeignKey("users.pk", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
 class Submission(Base):
-    """What a user handed in, and when; one user's times are distinct and grow.
+    """What a user submitted, and when; one user's times are distinct and grow.
 
     `idempotency_key` is what the client called the submission, so that it can ask again for a
     receipt that got lost; null if it gave no name.

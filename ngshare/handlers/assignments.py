@@ -7,7 +7,7 @@ from typing import Any
 from ngshare import assignments, wire
 from ngshare.assignments import ReleasedFiles, Version
 from ngshare.handlers.base import BaseHandler
-from ngshare.handlers.directories import DirectoryHandler, decode_directory
+from ngshare.handlers.directories import DirectoryHandler, decode_directory, note_fetch
 from ngshare.handlers.listings import describe_assignments
 from ngshare.listings import Part
 from ngshare.permissions import Identity, require_instructor
@@ -29,7 +29,11 @@ class AssignmentHandler(DirectoryHandler):
         released = await self.read(
             assignments.fetch_assignment, self.identity, course_id, assignment_id
         )
-        await self.answer_directory(released.files, released.at, **_version(released))
+        with_contents = await self.answer_directory(
+            released.files, released.at, **_version(released)
+        )
+        if with_contents:
+            note_fetch(self, released)
 
     async def post(self, course_id: str, assignment_id: str) -> None:
         where = (self.identity, course_id, assignment_id)

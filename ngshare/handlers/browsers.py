@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from jupyterhub._data import DATA_FILES_PATH
@@ -26,6 +28,12 @@ def read_static_files() -> dict[str, bytes]:
     }
 
 
+@cache
+def version_of(file: bytes) -> str:
+    """What the URL of a static file has, so that browsers ask for another one when it changes."""
+    return hashlib.sha256(file).hexdigest()[:16]
+
+
 class StaticHandler(BaseHandler):
     """Files that are read when the server starts; pages name them with their version."""
 
@@ -40,10 +48,12 @@ class StaticHandler(BaseHandler):
     }
 
     async def get(self, name: str) -> None:
+        file = self.settings["static_files"][name]
         self.set_header("Content-Type", self.FILES[name][1])
-        if self.argument("v"):
+        # A page of a replica that is upgraded already may ask one that is not yet.
+        if self.argument("v") == version_of(file):
             self.set_header("Cache-Control", A_YEAR)
-        self.finish(self.settings["static_files"][name])
+        self.finish(file)
 
 
 class LoginCallbackHandler(HubOAuthCallbackHandler, BaseHandler):

@@ -25,6 +25,8 @@ from ngshare.handlers.uploads import decode_files
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from ngshare.assignments import ReleasedFiles
+
 BATCH_BYTES = 1 << 20
 CACHED_BYTES = 16 << 20  # encoded contents of short files: those of an assignment of the day
 JSON_NEWLINE = rb"\n"
@@ -75,7 +77,7 @@ class DirectoryHandler(BaseHandler):
 
     async def answer_directory(
         self, files: Sequence[StoredFile], at: datetime, **keys: Any
-    ) -> None:
+    ) -> bool:
         """Send a directory in the form that the caller wants.
 
         That is `{"success": true, ..., "files": [...]}`, with contents unless `list_only`, or an
@@ -83,6 +85,9 @@ class DirectoryHandler(BaseHandler):
 
         Args:
             at: since when the directory is what it is.
+
+        Returns:
+            Whether contents were sent, or the caller has them already.
 
         Raises:
             NotFound: there is no such path.
@@ -94,7 +99,7 @@ class DirectoryHandler(BaseHandler):
             keys["sha256"] = _manifest_digest(files).hex()
             if self.flag("list_only"):
                 self.answer(**keys, files=[describe_file(file) for file in selected])
-                return
+                return False
         require_complete(selected)
         try:
             if media_type is None:
@@ -104,6 +109,7 @@ class DirectoryHandler(BaseHandler):
                 await send_archive(self, selected, media_type, at, name)
         except KeyError:
             raise NotFound("These files were purged just now") from None
+        return True
 
     def _select(self, files: Sequence[StoredFile]) -> Sequence[StoredFile]:
         """Those that the arguments `path` name, as files or by folders; all if there is none."""
@@ -164,6 +170,12 @@ class DirectoryHandler(BaseHandler):
         self.write(lines.end() + b'"}')
 
 
+def note_fetch(handler: BaseHandler, released: ReleasedFiles) -> None:
+    """Have it written down, soon, that the caller has got files of an assignment."""
+    if released.fetched is not None and handler.request.method == "GET":
+        handler.settings["fetch_log"].note(released.fetched)
+
+
 def require_complete(files: Iterable[StoredFile]) -> None:
     """Raise ContentLost if one of the files was lost by an earlier release."""
     if missing := next((file for file in files if file.is_missing), None):
@@ -210,7 +222,9 @@ async def send_archive(
         DamagedContent: a content is not what its digest says.
     """
     kind = archives.KINDS[media_type]
-    etag = f'"{_manifest_digest(files).hex()}-{int(at.timestamp())}-{kind}"'
+    threads = handler.database.readers
+    digest = await handler.work(threads, partial(_manifest_digest, files))
+    etag = f'"{digest.hex()}-{int(at.timestamp())}-{kind}"'
     handler.set_header("ETag", etag)
     handler.set_header("Vary", "Accept")
     handler.set_header("Cache-Control", "private, no-cache")
@@ -236,7 +250,7 @@ async def send_archive(
 
     for batch in _batches(files):
         if batch[0].size <= BATCH_BYTES:
-            handler.write(await handler.work(handler.database.readers, partial(add_files, batch)))
+            handler.write(await handler.work(threads, partial(add_files, batch)))
             await handler.flush()
             continue
         writer.open(batch[0].path, batch[0].size)
@@ -245,7 +259,7 @@ async def send_archive(
             del piece  # of which the stream has a copy
             await handler.flush()
         writer.close_file()
-    writer.close()
+    await handler.work(threads, writer.close)  # a zip's list of what is in it may be long
     handler.finish(writer.take())
 
 

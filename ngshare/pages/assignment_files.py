@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from ngshare import progress, roster_files, wire
+from ngshare.database.snapshots import StoredFile
 from ngshare.errors import NotFound
+from ngshare.listings import ListedSubmission
 from ngshare.pages.base import PageHandler
 from ngshare.pages.downloads import send_zip
 
@@ -20,13 +21,15 @@ CSV_COLUMNS = (
     "last_name",
     "email",
     "role",
+    "fetched_version",
+    "fetched",
     "versions",
     "first_submission",
     "last_submission",
     "feedback_released",
     "feedback_on_last",
 )
-NOT_IN_FOLDERS = re.compile(r'[%/\\:<>"|?*]')
+NOT_IN_FOLDERS = re.compile(r'^\.|[%/\\:<>"|?*\x00-\x1f\x7f]')
 
 
 class AllSubmissionsZipHandler(PageHandler):
@@ -38,18 +41,23 @@ class AllSubmissionsZipHandler(PageHandler):
         )
         if not found:
             raise NotFound("Nobody has submitted anything yet")
-        files = [
-            replace(file, path=f"{_folder(submission.student_id)}/{file.path}")
-            for submission in found
-            for file in submission.files or []
-        ]
+        files = await self.compute(_in_folders, found)
         at = max(submission.at for submission in found)
+        del found  # which is as much again
         await send_zip(self, files, at, course_id, assignment_id)
+
+
+def _in_folders(found: Sequence[ListedSubmission]) -> list[StoredFile]:
+    return [
+        replace(file, path=f"{_folder(submission.student_id)}/{file.path}")
+        for submission in found
+        for file in submission.files or []
+    ]
 
 
 def _folder(student_id: str) -> str:
     """The name as that of a folder, on every kind of machine; different ones stay different."""
-    return NOT_IN_FOLDERS.sub(lambda match: quote(match[0], safe=""), student_id)
+    return NOT_IN_FOLDERS.sub(lambda match: f"%{ord(match[0]):02X}", student_id)
 
 
 class ProgressFileHandler(PageHandler):
@@ -63,7 +71,9 @@ def _write_csv(rows: Sequence[Any]) -> bytes:
     def cells(row: Any) -> list[object]:
         times = (row.first_at, row.last_at, row.feedback_at)
         return [
-            *(row.name, row.first_name, row.last_name, row.email, row.role, row.versions or 0),
+            *(row.name, row.first_name, row.last_name, row.email, row.role),
+            *(row.fetched_version, row.fetched_at and wire.format_timestamp(row.fetched_at)),
+            row.versions or 0,
             *(at and wire.format_timestamp(at) for at in times),
             "yes" if row.last_at and row.feedback_for == row.last_at else "no",
         ]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
@@ -16,6 +15,7 @@ from tornado.web import HTTPError
 from ngshare import __version__, wire
 from ngshare.errors import InvalidRequest, NgShareError, NotFound, PermissionDenied
 from ngshare.handlers.base import BaseHandler
+from ngshare.handlers.browsers import version_of
 from ngshare.handlers.directories import attachment
 from ngshare.tables import View
 
@@ -25,6 +25,7 @@ CONTENT_SECURITY_POLICY = (
 )
 OUTDATED = "This form is out of date: open its page again, and send it from there"
 NOTICE = "ngshare-notice"  # a cookie: what the page after a form says was done
+NOTICE_BYTES = 1500  # browsers and proxies drop an answer's headers that are too long
 UNITS = ("KiB", "MiB", "GiB", "TiB")
 ACTING_AS = "ngshare-user"  # a cookie: who one is, stand-alone
 
@@ -85,6 +86,17 @@ def size(count: int) -> str:
     return f"{count / 1024**power:.1f}".removesuffix(".0") + f" {UNITS[power - 1]}"
 
 
+@_template_filter
+def number(count: int) -> str:
+    return f"{count:,}"
+
+
+@_template_filter
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """For example `1 file`, `2,000 files`; `many` is for plurals of other kinds."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 class PageHandler(BaseHandler):
     """A page for people; a form is posted to the page that it is on.
 
@@ -93,7 +105,7 @@ class PageHandler(BaseHandler):
 
     @property
     def default_user(self) -> str:  # type: ignore[override]
-        return self.get_cookie(ACTING_AS) or "user"
+        return unquote(self.get_cookie(ACTING_AS) or "user")
 
     # ---- answers ----
 
@@ -115,10 +127,7 @@ class PageHandler(BaseHandler):
             notice=self._take_notice(),
             form_token=self._form_token(),
             hub_home=self._hub_home(),
-            static_versions={
-                name: hashlib.sha256(content).hexdigest()[:16]
-                for name, content in static_files.items()
-            },
+            static_versions={name: version_of(file) for name, file in static_files.items()},
             stand_alone=self.stand_alone,
             debug=self.settings["debug_mode"],
             **values,
@@ -131,6 +140,8 @@ class PageHandler(BaseHandler):
         Args:
             path: the segments of that page's URL, as people write them.
         """
+        if len(text := notice.encode()) > NOTICE_BYTES:
+            notice = text[:NOTICE_BYTES].decode(errors="ignore") + " …"
         self.set_signed_cookie(
             NOTICE, notice, expires_days=None, path=self.settings["prefix"], httponly=True
         )
@@ -153,9 +164,13 @@ class PageHandler(BaseHandler):
     def _caller(self) -> Any:
         if not self.stand_alone:
             return self._identity
-        if self.argument("user"):
-            self.set_cookie(ACTING_AS, self.identity.name, path=self.settings["prefix"])
-        return self.identity
+        try:
+            if self.argument("user"):
+                name = quote(self.identity.name, safe="")
+                self.set_cookie(ACTING_AS, name, path=self.settings["prefix"])
+            return self.identity
+        except InvalidRequest:  # the page of this error is for nobody
+            return None
 
     def _hub_home(self) -> str | None:
         if self.stand_alone:
@@ -254,3 +269,6 @@ class NotFoundHandler(PageHandler):
     async def prepare(self) -> None:
         self._intercept()
         self._refuse(NotFound("Not found"))
+
+    def explain(self, error: NgShareError) -> str:
+        return "There is no such page"

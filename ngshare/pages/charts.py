@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ngshare.progress import Timeline
+from ngshare.timelines import Timeline
 
 WIDTH, HEIGHT = 600, 120
 GAP = 0.15  # of a bar's width

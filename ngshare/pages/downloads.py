@@ -10,7 +10,13 @@ from ngshare import assignments, feedback, submissions
 from ngshare.database.snapshots import StoredFile
 from ngshare.errors import NotFound
 from ngshare.handlers.archives import ZIP
-from ngshare.handlers.directories import attachment, require_complete, send_archive, send_file
+from ngshare.handlers.directories import (
+    attachment,
+    note_fetch,
+    require_complete,
+    send_archive,
+    send_file,
+)
 from ngshare.pages.base import PageHandler
 
 # Others wrote it, and the Hub's cookies live on this host: it runs no script, sends no form, asks
@@ -54,6 +60,7 @@ class AssignmentZipHandler(PageHandler):
         where = (self.identity, course_id, assignment_id)
         released = await self.read(assignments.fetch_assignment, *where)
         await send_zip(self, released.files, released.at, assignment_id)
+        note_fetch(self, released)
 
 
 class SubmissionZipHandler(PageHandler):

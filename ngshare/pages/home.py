@@ -12,7 +12,7 @@ FIRST = View("", "course_id", False, 1)
 class HomeHandler(PageHandler):
     async def get(self) -> None:
         view = self.view(own_courses.COURSES, "course_id")
-        taught = everything = None
+        everything = None
         attended = await self.read(own_courses.load_attended, self.identity)
         is_admin = self.identity.is_admin
         taught = await self.read(

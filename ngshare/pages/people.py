@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from typing import Any
 
 from ngshare import overviews, roster_files, roster_plans, rosters, wire
+from ngshare.database.models import INSTRUCTOR, STUDENT
 from ngshare.errors import Conflict, InvalidRequest, LocalFileError
 from ngshare.pages.base import PageHandler
 from ngshare.permissions import require_instructor
@@ -13,7 +14,6 @@ from ngshare.roster_plans import Plan
 from ngshare.rosters import Person
 
 CSV = "text/csv; charset=UTF-8"
-INSTRUCTOR, STUDENT = "instructor", "student"
 SHOWN_ROWS = 200  # of a preview, of each kind
 MAX_FILE_BYTES = 4 << 20
 NO_FILE = "Choose a CSV file first"
@@ -33,10 +33,10 @@ def _person(form: PageHandler, username: str) -> Person:
     return Person(username, *texts)
 
 
-async def _store(form: PageHandler, course_id: str, person: Person, replace: bool) -> None:
-    """Add or change the person, as what the form says."""
-    is_instructor = form.argument("role") == INSTRUCTOR
-    store = rosters.add_instructor if is_instructor else rosters.add_student
+async def _store(
+    form: PageHandler, course_id: str, role: str | None, person: Person, replace: bool
+) -> None:
+    store = rosters.add_instructor if role == INSTRUCTOR else rosters.add_student
     await form.transact(store, form.identity, course_id, person, replace)
 
 
@@ -58,7 +58,7 @@ class AddPersonHandler(PageHandler):
         await self.read(require_instructor, self.identity, course_id)
         try:
             person = _person(self, self.argument("username") or "")
-            await _store(self, course_id, person, replace=False)
+            await _store(self, course_id, self.argument("role"), person, replace=False)
         except (InvalidRequest, Conflict) as error:
             self.set_status(error.status)
             self._show(course_id, error.message)
@@ -83,15 +83,14 @@ class PersonHandler(PageHandler):
         )
 
     async def act(self, course_id: str, name: str) -> None:
-        await self.read(overviews.get_person, self.identity, course_id, name)
+        role = (await self.read(overviews.get_person, self.identity, course_id, name)).role
         action = self.argument("action")
         if action == "remove":
-            is_instructor = self.argument("role") == INSTRUCTOR
-            remove = rosters.remove_instructor if is_instructor else rosters.remove_student
+            remove = rosters.remove_instructor if role == INSTRUCTOR else rosters.remove_student
             await self.transact(remove, self.identity, course_id, name)
             notice = f"{name} is no longer in {course_id}; the work done so far stays."
         elif action == "save":
-            await _store(self, course_id, _person(self, name), replace=True)
+            await _store(self, course_id, role, _person(self, name), replace=True)
             notice = f"Saved what {course_id} has about {name}."
         else:
             raise InvalidRequest("action should be save or remove")
@@ -121,13 +120,13 @@ class RosterPreviewHandler(PageHandler):
         try:
             name, content = self._file()
             # As browsers will send it from the preview's form.
-            content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\0", b"")
             roster = await self.compute(roster_files.parse_csv, content, name)
         except (InvalidRequest, LocalFileError) as error:
             self.set_status(400)
             self.render_page("roster_upload.html", course_id=course_id, problem=error.message)
             return
-        people = [Person(*astuple(person)) for person in roster.people.values()]
+        people = [Person(**vars(person)) for person in roster.people.values()]
         where = (self.identity, course_id, people)
         if digest is None:
             plan = await self.read_long(roster_plans.plan_students, *where)
@@ -136,11 +135,20 @@ class RosterPreviewHandler(PageHandler):
             if is_done:
                 self.done(_describe(plan, course_id), "pages", "course", course_id)
                 return
-        self._preview(course_id, content, roster, plan, has_changed=digest is not None)
+        values = await self.compute(_preview, content, roster, plan)
+        self.render_page(
+            "roster_preview.html",
+            course_id=course_id,
+            plan=plan,
+            has_changed=digest is not None,
+            most=SHOWN_ROWS,
+            **values,
+        )
 
     def _file(self) -> tuple[str, bytes]:
         """Its name and content: as it was uploaded, or as the preview carries it."""
-        carried = self.raw_argument("roster", MAX_FILE_BYTES)
+        # From there the end of each line comes as two characters.
+        carried = self.raw_argument("roster", 2 * MAX_FILE_BYTES)
         if carried is not None:
             return "The file", carried
         for name, field in self.body.files:
@@ -148,25 +156,20 @@ class RosterPreviewHandler(PageHandler):
                 return name, field.value(MAX_FILE_BYTES)
         raise InvalidRequest(NO_FILE)
 
-    def _preview(
-        self, course_id: str, content: bytes, roster: Roster, plan: Plan, has_changed: bool
-    ) -> None:
-        lines = {person.username: line for line, person in roster.people.items()}
-        refused = [(lines[p.username], f"{p.username}: {reason}") for p, reason in plan.refused]
-        names = [person.username for person in plan.added]
-        self.render_page(
-            "roster_preview.html",
-            course_id=course_id,
-            plan=plan,
-            changed=[
-                (before.username, _differences(before, after)) for before, after in plan.changed
-            ],
-            refused=sorted([*refused, *roster.problems.items()]),
-            warning=roster_files.warning_of_capitals(names),
-            content=roster_files.read_text(content, "The file"),
-            has_changed=has_changed,
-            most=SHOWN_ROWS,
-        )
+
+def _preview(content: bytes, roster: Roster, plan: Plan) -> dict[str, Any]:
+    """What the page of the preview shows."""
+    lines = {person.username: line for line, person in roster.people.items()}
+    refused = [(lines[p.username], f"{p.username}: {reason}") for p, reason in plan.refused]
+    return {
+        "digest": plan.digest,
+        "changed": [
+            (before.username, _differences(before, after)) for before, after in plan.changed
+        ],
+        "refused": sorted([*refused, *roster.problems.items()]),
+        "warning": roster_files.warning_of_capitals(person.username for person in plan.added),
+        "content": roster_files.read_text(content, "The file"),
+    }
 
 
 def _differences(before: Person, after: Person) -> list[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""A student's pages: what is released, handing in, what was submitted, feedback."""
+"""A student's pages: what is released, submitting, what was submitted, feedback."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ngshare.tables import View
 
 MOST_FILES = 200  # that a page lists
 NAMED = 3  # of many files
-REUSED = "You have handed in other files by this form already"
+REUSED = "You have submitted other files by this form already"
 ADVICE = {
     400: "",
-    409: "Open the assignment's page again and hand in from there.",
+    409: "Open the assignment's page again and submit from there.",
     413: (
-        "Hand in fewer or smaller files: leave out data that can be fetched again, and clear the "
+        "Submit fewer or smaller files: leave out data that can be fetched again, and clear the "
         "outputs of notebooks that have grown large."
     ),
     507: "Try again later, and tell your instructor if that does not help.",
@@ -77,7 +77,7 @@ class SubmitHandler(PageHandler):
         receipt, directory = await submit(self, course_id, assignment_id, key)
         count = len(directory.files)
         self.done(
-            f"Handed in {assignment_id} at {wire.format_timestamp(receipt.at)}: "
+            f"Submitted {assignment_id} at {wire.format_timestamp(receipt.at)}: "
             f"{count:,} file{'' if count == 1 else 's'}, SHA-256 {receipt.digest.hex()}."
             + (" They are the same as those before." if receipt.is_duplicate else "")
             + _lacking((file.path for file in released.files), directory.files),
@@ -93,10 +93,10 @@ class SubmitHandler(PageHandler):
         if error.status >= 500 and not isinstance(error, StorageFull):
             return (
                 f"{error.message}. Look whether your submission is on the assignment's page, "
-                "and hand in again if it is not."
+                "and submit again if it is not."
             )
         message = REUSED if error.message == OTHER_FILES else error.message
-        return f"{message}. Nothing was handed in. {ADVICE.get(error.status, '')}".strip()
+        return f"{message}. Nothing was submitted. {ADVICE.get(error.status, '')}".strip()
 
     def back(self) -> tuple[str, ...]:
         return ("pages", "submit", *self.path_args)
@@ -105,7 +105,7 @@ class SubmitHandler(PageHandler):
 def check_names(names: list[str]) -> None:
     """Raise InvalidRequest unless the files that were chosen can be kept in one directory."""
     if names == [""]:
-        raise InvalidRequest("Choose the files to hand in first")
+        raise InvalidRequest("Choose the files to submit first")
     if len(set(names)) < len(names):
         raise InvalidRequest("Two of the files have the same name: rename one of them")
     for name in names:

@@ -25,11 +25,16 @@ prefersDark.addEventListener("change", showTheme);
 
 // ---- times in the reader's zone; their title has UTC ----
 
-const minutes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const parts = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
+const ofThisYear = new Intl.DateTimeFormat(undefined, parts);
+const ofOthers = new Intl.DateTimeFormat(undefined, { year: "numeric", ...parts });
 
 function showTimes() {
+  const year = new Date().getFullYear();
   for (const element of document.querySelectorAll("time")) {
-    element.textContent = minutes.format(new Date(element.dateTime));
+    const at = new Date(element.dateTime);
+    const text = (at.getFullYear() === year ? ofThisYear : ofOthers).format(at);
+    element.textContent = text.replace(/\s(?=[AP]M$)/, "\u00a0"); // in one line
   }
 }
 

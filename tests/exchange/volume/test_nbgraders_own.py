@@ -41,6 +41,7 @@ def temp_cwd(nbgraders_cwd: str, tmp_path: Path) -> object:  # noqa: F811
         config.write(NBGRADER_CONFIG)
     environment = {
         "USER": get_username(),
+        "JUPYTERHUB_USER": get_username(),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # nbgrader calls alembic
         "JUPYTER_DATA_DIR": str(tmp_path / "data"),
         "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),

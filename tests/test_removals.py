@@ -360,7 +360,7 @@ def test_what_was_removed_counts_for_the_quota_until_it_is_purged(
 # ---- how much it costs ----
 
 
-@pytest.mark.parametrize(("purge", "count"), [({}, 6), (PURGE, 16)])
+@pytest.mark.parametrize(("purge", "count"), [({}, 7), (PURGE, 17)])
 @pytest.mark.parametrize("rows", [1, 50])
 def test_removing_sends_as_many_statements_for_many_rows_as_for_one(
     course: Api, database: Database, rows: int, purge: dict[str, str], count: int

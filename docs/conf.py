@@ -10,6 +10,7 @@ author = "The ngshare developers"
 copyright = "2026, the ngshare developers"
 release = version = __version__
 extensions = ["myst_parser"]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 html_theme = "pydata_sphinx_theme"
 html_show_sourcelink = False

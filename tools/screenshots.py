@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from tests.browser import world
-from tests.browser.visitors import WIDTHS, Visitor
+from tests.browser.visitors import WIDTHS, Visitor, a_file
 from tests.browser.world import COURSE, INSTRUCTOR, STUDENT
 from tests.integration.hub import ADMIN, Hub
 
@@ -40,8 +40,7 @@ def upload_students(page: Page) -> None:
         "mgarcia,Marta,García,mgarcia@example.edu\n"
         "tlee,Thomas,Lee,tlee@example.edu\n"
     )
-    file = {"name": "roster.csv", "mimeType": "text/csv", "buffer": roster.encode()}
-    page.get_by_label("CSV file").set_input_files([file])  # type: ignore[list-item]
+    page.get_by_label("CSV file").set_input_files(a_file("roster.csv", roster))
     page.get_by_role("button", name="Show what would change").click()
 
 
@@ -56,7 +55,7 @@ PICTURES: list[tuple[str, str, str, str, int, str, Callable[[Page], None]]] = [
         INSTRUCTOR,
         f"pages/assignment/{COURSE}/{PS1}?show=missing",
         "wide",
-        900,
+        1000,
         "light",
         open_addresses,
     ),

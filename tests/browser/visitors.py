@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Page, expect
 
 from tests.integration.hub import PASSWORD, Hub, require
 
@@ -19,6 +19,11 @@ HEIGHT = 900
 THEMES = ("light", "dark")
 SERIOUS = ("serious", "critical")
 PAGE = re.compile("ngshare")  # in the footer of each
+
+
+def a_file(name: str, text: str) -> FilePayload:
+    """To be chosen in a form."""
+    return {"name": name, "mimeType": "", "buffer": text.encode()}
 
 
 class Visitor:

@@ -35,7 +35,7 @@ ASSIGNMENTS = ["ps1-limits", "ps2-derivatives", "ps3-chain-rule", "ps4-integrals
 DATA = b"x,y\n" + b"".join(b"%d,%d\n" % (n, n * n % 9973) for n in range(12_000))
 
 NAMES = """
-    Alice Adams, Bob Brown, Amara Okafor, Ana Sofía Gutiérrez, Benjamin Weiß, Chiara Ferrari,
+    Alice Adams, Bob Brown, Amara Okafor, Ana Gutiérrez, Benjamin Weiß, Chiara Ferrari,
     Chloé Lefèvre, Daniel Kim, Dmitri Volkov, Eleni Papadopoulou, Emma Johansson, Fatima El-Amin,
     Finn O'Sullivan, Gabriel Silva, Hannah Schneider, Hiroshi Tanaka, Ingrid Nilsen, Isaac Mensah,
     James Walker, Jana Nováková, Kofi Asante, Lan Nguyễn, Layla Haddad, Liam Murphy, Łukasz Wójcik,
@@ -67,15 +67,14 @@ def people() -> list[Person]:
     """The students of the course; one has a long name, and one has no address."""
     found = []
     for name in " ".join(NAMES.split()).split(", "):
-        first, _, last = name.rpartition(" ") if name.startswith("Ana") else name.partition(" ")
-        initial = first if first in ("Alice", "Bob") else first[0] + last
-        letters = [each for each in initial.lower() if each.isascii() and each.isalpha()]
-        username = "".join(letters)
-        found.append(Person(username, first, last, f"{username}@example.edu"))
-    found[4] = Person(found[4].username, "Benjamin", "Weiß", "")
-    title, last = "Maximiliane Charlotte", "Freifrau von und zu Hohenstein-Waldenburg"
+        first, last = name.split(" ", 1)
+        short = first if first.lower() in (STUDENT, FRIEND) else first[0] + last
+        username = "".join(each for each in short.lower() if each.isascii() and each.isalpha())
+        email = "" if last == "Weiß" else f"{username}@example.edu"
+        found.append(Person(username, first, last, email))
+    last = "Freifrau von und zu Hohenstein-Waldenburg"
     address = "maximiliane-charlotte.von-hohenstein-waldenburg@students.example.edu"
-    return [*found, Person(LONG_NAME, title, last, address)]
+    return [*found, Person(LONG_NAME, "Maximiliane Charlotte", last, address)]
 
 
 def notebook(name: str, *cells: str) -> tuple[str, bytes]:

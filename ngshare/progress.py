@@ -29,7 +29,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from ngshare import listings
 from ngshare.assignments import get_assignment
 from ngshare.database.models import (
     REMOVED,
@@ -39,10 +38,10 @@ from ngshare.database.models import (
     Key,
     Membership,
     Release,
+    Snapshot,
     Submission,
     User,
 )
-from ngshare.listings import ListedSubmission, Part
 from ngshare.permissions import Identity, require_instructor
 from ngshare.tables import Rows, View, cut, find_text, order
 from ngshare.timelines import Timeline, load_timeline
@@ -134,13 +133,15 @@ def list_students(
 
 def latest_submissions(
     connection: Connection, identity: Identity, course_id: str, assignment_id: str
-) -> list[ListedSubmission]:
-    """Everybody's newest submission with its files, by user name, for instructors."""
+) -> Sequence[Row]:
+    """Everybody's newest submission, sorted by user name, for instructors.
+
+    Returns:
+        student_id, at, and the digest and file_count of the directory.
+    """
     access = require_instructor(connection, identity, course_id)
-    get_assignment(connection, access, assignment_id)
-    part = Part(course_id, assignment_id, latest=True, manifest=True)
-    found = listings.list_submissions(connection, identity, part)
-    return sorted(found, key=lambda submission: submission.student_id)
+    where = {"assignment_pk": get_assignment(connection, access, assignment_id)}
+    return connection.execute(_LATEST, where).all()
 
 
 _COURSE_PK = bindparam("course_pk", type_=Key)
@@ -150,6 +151,22 @@ _SUBMITTED = (Submission.assignment_pk == _ASSIGNMENT_PK) & Submission.pk.not_in
 _IS_MISSING = and_(
     *(_OF_COURSE, Membership.active, Membership.role == STUDENT),
     ~exists(Submission.pk).where(_SUBMITTED, Submission.user_pk == Membership.user_pk),
+)
+_later = aliased(Submission)
+_LATEST = (
+    select(User.name.label("student_id"), Submission.at, Snapshot.digest, Snapshot.file_count)
+    .join(User, User.pk == Submission.user_pk)
+    .join(Snapshot, Snapshot.pk == Submission.snapshot_pk)
+    .where(
+        _SUBMITTED,
+        ~exists(_later.pk).where(
+            _later.assignment_pk == Submission.assignment_pk,
+            _later.user_pk == Submission.user_pk,
+            _later.at > Submission.at,
+            _later.pk.not_in(REMOVED),
+        ),
+    )
+    .order_by(User.name)
 )
 
 

@@ -47,7 +47,7 @@ MAY_IMPORT = {
     ),
     "pages": (
         f"handlers.archives handlers.base handlers.browsers handlers.directories"
-        f" handlers.submissions {DOMAIN}"
+        f" handlers.sending handlers.submissions {DOMAIN}"
         f" {BELOW_DOMAIN} roster_files spreadsheets"
     ),
     "assignments": f"audit fetches limits references users {BELOW_DOMAIN}",
@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "overviews": f"tables {BELOW_DOMAIN}",
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
     "people": f"audit tables {BELOW_DOMAIN}",
-    "progress": f"assignments listings tables timelines {BELOW_DOMAIN}",
+    "progress": f"assignments tables timelines {BELOW_DOMAIN}",
     "raw_rows": f"raw_tables {BELOW_DOMAIN}",
     "raw_tables": BELOW_DOMAIN,
     "references": f"limits users {BELOW_DOMAIN}",

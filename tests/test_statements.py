@@ -87,7 +87,7 @@ READS = [
     ("GET pages/assignment/c1/a1?show=missing", "kevin", 6),
     ("GET pages/assignment/c1/a1/versions", "kevin", 3),
     ("GET pages/assignment/c1/a1/students.csv", "kevin", 3),
-    ("GET pages/assignment/c1/a1/submissions.zip", "kevin", 10),
+    ("GET pages/assignment/c1/a1/submissions.zip", "kevin", 5),
 ]
 
 # Uploads of 1 and of 200 things that are new to the database. Rights are looked at twice: before

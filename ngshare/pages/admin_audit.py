@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ngshare import audit, wire
-from ngshare.handlers.directories import attachment
+from ngshare.handlers.sending import attachment
 from ngshare.pages.base import PageHandler
 from ngshare.spreadsheets import encode_rows
 

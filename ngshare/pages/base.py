@@ -16,7 +16,7 @@ from ngshare import __version__, wire
 from ngshare.errors import InvalidRequest, NgShareError, NotFound, PermissionDenied
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.browsers import version_of
-from ngshare.handlers.directories import attachment
+from ngshare.handlers.sending import attachment
 from ngshare.tables import View
 
 CONTENT_SECURITY_POLICY = (

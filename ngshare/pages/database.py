@@ -10,7 +10,7 @@ import msgspec
 
 from ngshare import raw_rows, raw_tables
 from ngshare.errors import InvalidRequest
-from ngshare.handlers.directories import attachment
+from ngshare.handlers.sending import attachment
 from ngshare.pages.base import PageHandler
 from ngshare.permissions import require_admin
 from ngshare.raw_rows import Filter, RawView

@@ -262,6 +262,13 @@ def test_a_persons_page_says_what_would_move(root_user: Caller) -> None:
     assert "1 released version of assignments, 1 directory of feedback to others" in text
 
 
+def digest_of(root_user: Caller, name: str = "larry") -> str:
+    """Of the preview of a merger into eric."""
+    text = page(root_user, f"pages/admin/people/{name}/merge", into="eric")
+    [digest] = re.findall('name="digest" value="(.*?)"', text)
+    return digest
+
+
 def test_people_are_renamed_merged_and_deactivated_by_forms(root_user: Caller, busy: Api) -> None:
     path = "pages/admin/people/"
     response = post(root_user, f"{path}lawrence", action="rename", new_name="larry")
@@ -269,7 +276,7 @@ def test_people_are_renamed_merged_and_deactivated_by_forms(root_user: Caller, b
     said = text_of(page(root_user, f"{path}larry/merge", into="eric"))
     assert "Merge larry into eric" in said
     assert "Submissions 2 0 2" in said
-    response = post(root_user, f"{path}larry/merge", into="eric")
+    response = post(root_user, f"{path}larry/merge", into="eric", digest=digest_of(root_user))
     assert notice(root_user, response) == "larry was merged into eric."
     assert len(busy.user("eric").ok("GET", "submissions")["submissions"]) == 2
     said = notice(root_user, post(root_user, f"{path}eric", action="deactivate"))
@@ -280,7 +287,7 @@ def test_people_are_renamed_merged_and_deactivated_by_forms(root_user: Caller, b
     assert found[0] == "deactivate person"
     assert [action for action in found if action.endswith(" person")] == [
         "deactivate person",
-        "merge person",
+        *("merge person", "merge person"),
         "rename person",
     ]
 
@@ -290,6 +297,21 @@ def test_a_merger_says_before_which_rights_it_gives(root_user: Caller) -> None:
     assert "eric will be instructor of course1, and is not now." in said
     said = text_of(page(root_user, "pages/admin/people/lawrence/merge", into="eric"))
     assert "and is not now" not in said
+
+
+def test_a_merger_that_would_give_other_rights_now_is_shown_anew(
+    root_user: Caller, busy: Api
+) -> None:
+    path = "pages/admin/people/lawrence/merge"
+    stale = digest_of(root_user, "lawrence")
+    root_user.ok("POST", "instructor/course1/lawrence", **person("lawrence"))
+    for digest in (stale, ""):
+        said = post(root_user, path, into="eric", digest=digest).text
+        assert "Nothing was changed" in said
+        assert "eric will be instructor of course1" in text_of(said)
+    assert "lawrence" in root_user.ok("GET", "instructors/course1")["instructors"][-1]["username"]
+    response = post(root_user, path, into="eric", digest=digest_of(root_user, "lawrence"))
+    assert notice(root_user, response) == "lawrence was merged into eric."
 
 
 def test_refusals_lead_back_to_the_person(root_user: Caller) -> None:

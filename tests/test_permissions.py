@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlencode
@@ -22,9 +23,10 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import Connection, update
 
-from ngshare import assignments, courses, feedback, rosters, submissions
+from ngshare import assignments, courses, feedback, people, rosters, submissions
 from ngshare.database.engine import Database
 from ngshare.database.models import Submission
+from ngshare.mergers import Merger
 from ngshare.permissions import Identity
 from ngshare.roster_plans import Plan
 from ngshare.rosters import Person
@@ -212,6 +214,7 @@ ARGUMENTS = {
     "?deactivate": {"action": "deactivate"},
     "?into": {"into": "lawrence"},
 }
+STELLA = people.Person("stella", [people.Role("course1", "student", True, False)], [], {})
 # All that any POST or PUT wants, and the field of the old client that must never be believed.
 FORM = {
     "user": "root",
@@ -225,6 +228,7 @@ FORM = {
     "username": "new",
     "roster": "student_id,first_name,last_name,email\nnew,,,\n",
     "plan": Plan([Person("new", "", "", "")], [], 0, []).digest,
+    "digest": Merger(STELLA, replace(STELLA, username="lawrence"), []).digest,
 }
 SHA256 = hashlib.sha256(urlencode(FORM).encode()).hexdigest()
 

@@ -50,12 +50,18 @@ class MergerHandler(PageHandler):
     async def get(self, name: str) -> None:
         into = required(self, "into")
         merger = await self.read_long(mergers.preview_merger, self.identity, name, into)
-        self.render_page("admin_merger.html", merger=merger)
+        self.render_page("admin_merger.html", merger=merger, has_changed=False)
 
     async def act(self, name: str) -> None:
         into = required(self, "into")
-        await self.transact(mergers.merge, self.identity, name, into)
-        self.done(f"{name} was merged into {into}.", *PEOPLE, into)
+        digest = self.argument("digest") or ""
+        merger, is_done = await self.transact(
+            mergers.merge_planned, self.identity, name, into, digest
+        )
+        if is_done:
+            self.done(f"{name} was merged into {into}.", *PEOPLE, into)
+        else:
+            self.render_page("admin_merger.html", merger=merger, has_changed=True)
 
     def back(self) -> tuple[str, ...]:
         return (*PEOPLE, *self.path_args)

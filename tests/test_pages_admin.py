@@ -314,6 +314,30 @@ def test_a_merger_that_would_give_other_rights_now_is_shown_anew(
     assert notice(root_user, response) == "lawrence was merged into eric."
 
 
+@pytest.mark.parametrize("old", ["..", " \n", "x" * 300, "a//b", "&name=<b>\x7f"])
+def test_people_whose_names_are_not_allowed_any_more_can_be_renamed(
+    root_user: Caller, database: Database, old: str
+) -> None:
+    rename = update(User).where(User.name == "kevin").values(name=old)
+    database.write(lambda c: c.execute(rename))
+    links = []
+    for path in ("pages/admin/people?search=Kevin", "pages/admin/course/course1"):
+        links += re.findall(
+            'href="/services/ngshare/(pages/admin/person.*?)"', page(root_user, path)
+        )
+    assert len(set(links)) == 1
+    path = html.unescape(links[0])
+    text = page(root_user, path)
+    assert "Rename this person first" in text
+    assert f'action="/services/ngshare/{links[0]}"' in text
+    assert "Illegal name" in message(post(root_user, path, new_name="."), 400)
+    assert "called eric already" in message(post(root_user, path, new_name="eric"), 409)
+    assert "is called kim now." in notice(root_user, post(root_user, path, new_name="kim"))
+    assert "Merge:" in page(root_user, "pages/admin/people/kim")
+    assert page(root_user, path, status=404)
+    assert page(root_user, "pages/admin/person?name=a%00b", status=404)
+
+
 def test_refusals_lead_back_to_the_person(root_user: Caller) -> None:
     path = "pages/admin/people/lawrence"
     response = post(root_user, path, action="rename", new_name="eric")

@@ -176,6 +176,8 @@ POST pages/admin/people/STU?rename 401  401  403  403  403    403  403    403   
 POST pages/admin/people/STU?deactivate 401  401  403  403  403    403  403    403    403   303   403   403   303
 GET pages/admin/people/STU/merge?into 401  401  403  403  403    403  403    403    403   200   403   403   200
 POST pages/admin/people/STU/merge?into 401  401  403  403  403    403  403    403    403   303   403   403   303
+GET pages/admin/person?stella 401  401  403  403  403    403  403    403    403   200   403   403   200
+POST pages/admin/person?stella 401  401  403  403  403    403  403    403    403   303   403   403   303
 GET pages/admin/storage       401  401  403  403  403    403  403    403    403   200   403   403   200
 GET pages/admin/health        401  401  403  403  403    403  403    403    403   200   403   403   200
 GET pages/admin/audit         401  401  403  403  403    403  403    403    403   200   403   403   200
@@ -212,6 +214,7 @@ ARGUMENTS = {
     "?purge-old": {"action": "purge", "typed": "old"},
     "?rename": {"action": "rename", "new_name": "sarah"},
     "?deactivate": {"action": "deactivate"},
+    "?stella": {"name": "stella", "new_name": "sarah"},
     "?into": {"into": "lawrence"},
 }
 STELLA = people.Person("stella", [people.Role("course1", "student", True, False)], [], {})

@@ -54,6 +54,7 @@ READS = [
     ("GET pages/admin/people", "root", 3),
     ("GET pages/admin/people/lawrence", "root", 4),
     ("GET pages/admin/people/lawrence/merge?into=kevin", "root", 8),
+    ("GET pages/admin/person?name=lawrence", "root", 4),
     ("GET pages/admin/storage", "root", 8),
     ("GET pages/admin/audit", "root", 2),
     ("GET pages/admin/audit.csv?course=c1&search=nothing", "root", 1),

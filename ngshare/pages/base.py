@@ -65,6 +65,9 @@ def static(context: Context, name: str) -> str:
     return f"{context['prefix']}{name}?v={context['static_versions'][name]}"
 
 
+_template_function(wire.is_legal_name)
+
+
 @_template_filter
 def iso(at: datetime) -> str:
     """For the attribute of a time element."""

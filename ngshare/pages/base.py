@@ -100,6 +100,11 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def render_part(template: str, **values: Any) -> str:
+    """A part of a page, which knows nothing but these values, the functions and the filters."""
+    return _templates.get_template(template).render(**values)
+
+
 class PageHandler(BaseHandler):
     """A page for people; a form is posted to the page that it is on.
 
@@ -128,7 +133,7 @@ class PageHandler(BaseHandler):
             version=__version__,
             identity=self._caller(),
             notice=self._take_notice(),
-            form_token=self._form_token(),
+            form_token=self.form_token(),
             hub_home=self._hub_home(),
             static_versions={name: version_of(file) for name, file in static_files.items()},
             stand_alone=self.stand_alone,
@@ -210,7 +215,7 @@ class PageHandler(BaseHandler):
 
     # ---- forms ----
 
-    def _form_token(self) -> str:
+    def form_token(self) -> str:
         """What forms send along as `_xsrf`."""
         if self.stand_alone or self._identity is None:
             return ""

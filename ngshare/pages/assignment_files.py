@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ngshare import progress, roster_files, wire
+from ngshare import progress, wire
 from ngshare.database import snapshots
 from ngshare.database.snapshots import StoredFile
 from ngshare.errors import NotFound
 from ngshare.handlers.archives import ZIP
 from ngshare.handlers.sending import ArchiveAnswer
 from ngshare.pages.base import PageHandler
+from ngshare.spreadsheets import encode_file
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -124,4 +125,4 @@ def _write_csv(rows: Sequence[Any]) -> bytes:
             "yes" if row.last_at and row.feedback_for == row.last_at else "no",
         ]
 
-    return roster_files.write_csv(CSV_COLUMNS, map(cells, rows))
+    return encode_file(CSV_COLUMNS, map(cells, rows))

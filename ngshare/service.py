@@ -152,7 +152,7 @@ def make_application(
         "writers": Batches(database.writers, database.write_together),
     }
     return WebApplication(
-        make_routes(prefix),
+        make_routes(prefix, os.environ.get("JUPYTERHUB_BASE_URL", "/")),
         default_handler_class=NotFoundHandler,
         log_function=log_finished_call,
         cookie_secret=derive_key(token, "xsrf cookies"),

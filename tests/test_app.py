@@ -245,6 +245,11 @@ def test_the_old_flags_still_work(hub_variables: dict[str, str], tmp_path: Path)
         assert service.stop() == 0
 
 
+def test_the_database_comes_from_the_environment() -> None:
+    env = environment({"NGSHARE_DATABASE": "sqlite:////nowhere/ngshare.db\n"})
+    complains("The database's folder /nowhere does not exist", "check", env=env)
+
+
 def test_a_configuration_file_sets_options_and_can_be_written(tmp_path: Path) -> None:
     config = tmp_path / "my_config.py"
     assert run("--generate-config", "--config", str(config)).returncode == 0

@@ -10,8 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from tests.api import Api, Caller, decode, encode, person
+from tests.fake_hub import token_of
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 MIB = 1 << 20
@@ -125,6 +127,17 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(course: Api) -> None:
             if method != "HEAD":
                 assert response.json()["success"] is False
                 assert "Method not allowed" in response.json()["message"]
+
+
+def test_direct_calls_may_leave_out_the_base_url_of_the_hub(
+    serve: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_BASE_URL", "/services/")  # as if ngshare were at /ngshare/
+    api = serve()
+    headers = {"Authorization": f"token {token_of('kevin')}"}
+    for url in (api.url, api.url.replace("/services/", "/")):
+        answer = requests.get(url + "whoami", headers=headers, timeout=5)
+        assert answer.json()["username"] == "kevin"
 
 
 def test_an_unknown_url_is_404_for_every_method(api: Api) -> None:

@@ -668,6 +668,12 @@ def test_the_chart_is_drawn_and_told_in_words(work: Api, kevin: Caller, database
     )
 
 
+def test_one_bar_is_no_chart(work: Api, kevin: Caller, database: Database) -> None:
+    database.write(spread, [0, 0.1, 0.11])
+    assert "<figure" not in page(kevin, CHALLENGE)
+    assert "3 times in all" in page(kevin, CHALLENGE)
+
+
 # ---- safety ----
 
 

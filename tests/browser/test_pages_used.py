@@ -75,15 +75,15 @@ def test_everybody_s_latest_submission_comes_as_a_zip(visit: Visit) -> None:
 def test_addresses_of_those_who_have_not_submitted_are_copied(visit: Visit) -> None:
     visitor = visit(INSTRUCTOR)
     visitor.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    visitor.open(f"pages/assignment/{COURSE}/{world.EMPTY_ASSIGNMENT}")
+    visitor.open(ASSIGNMENT)
     page = visitor.page
     page.get_by_role("link", name="Missing").click()
     page.get_by_text("E-mail addresses of all").click()
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     addresses = page.evaluate("navigator.clipboard.readText()").split(", ")
-    assert f"{STUDENT}@example.edu" in addresses
-    assert f"{FRIEND}@example.edu" not in addresses
+    assert "inilsen@example.edu" in addresses
+    assert f"{STUDENT}@example.edu" not in addresses
     visitor.inspect()
 
 

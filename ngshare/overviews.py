@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, distinct, func, select
+from sqlalchemy import Connection, Row, Select, Subquery, distinct, func, select
 
 from ngshare.database.models import (
     REMOVED,
@@ -98,28 +98,7 @@ def _overviews(
     wanted = select(Assignment.pk).where(Assignment.course_pk == access.course_pk)
     if assignment_id is not None:
         wanted = wanted.where(Assignment.name == assignment_id)
-    newest = (
-        select(
-            Release.assignment_pk,
-            func.max(Release.version).label("version"),
-            func.max(Release.at).label("at"),
-        )
-        .where(Release.assignment_pk.in_(wanted))
-        .group_by(Release.assignment_pk)
-        .subquery()
-    )
-    work = (
-        select(
-            Submission.assignment_pk,
-            func.count(distinct(Submission.user_pk)).label("students"),
-            func.count().label("submissions"),
-            func.count(Feedback.submission_pk).label("feedback"),
-        )
-        .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
-        .where(Submission.assignment_pk.in_(wanted), Submission.pk.not_in(REMOVED))
-        .group_by(Submission.assignment_pk)
-        .subquery()
-    )
+    newest, work = _newest(wanted), _work(wanted)
     query = (
         select(
             Assignment.name,
@@ -135,6 +114,34 @@ def _overviews(
         .order_by(Assignment.released_at.nulls_last(), Assignment.pk)
     )
     return [AssignmentOverview(*row) for row in connection.execute(query)]
+
+
+def _newest(assignment_pks: Select) -> Subquery:
+    return (
+        select(
+            Release.assignment_pk,
+            func.max(Release.version).label("version"),
+            func.max(Release.at).label("at"),
+        )
+        .where(Release.assignment_pk.in_(assignment_pks))
+        .group_by(Release.assignment_pk)
+        .subquery()
+    )
+
+
+def _work(assignment_pks: Select) -> Subquery:
+    return (
+        select(
+            Submission.assignment_pk,
+            func.count(distinct(Submission.user_pk)).label("students"),
+            func.count().label("submissions"),
+            func.count(Feedback.submission_pk).label("feedback"),
+        )
+        .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
+        .where(Submission.assignment_pk.in_(assignment_pks), Submission.pk.not_in(REMOVED))
+        .group_by(Submission.assignment_pk)
+        .subquery()
+    )
 
 
 def load_versions(

@@ -15,6 +15,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    Subquery,
     and_,
     bindparam,
     case,
@@ -170,16 +171,10 @@ _LATEST = (
 )
 
 
-def _table() -> CompoundSelect:
-    """The students of the course, and others who have submitted.
-
-    Its columns are name, first_name, last_name, email, role (None for those who are not in the
-    roster), fetched_version and fetched_at (of the newest version that was fetched, and when at
-    first), versions (None without any), first_at, last_at, feedback_at (of the newest), and
-    feedback_for: when the latest submission that has feedback was made.
-    """
+def _work() -> Subquery:
+    """What everybody has submitted, and the feedback on it."""
     has_feedback = Feedback.submission_pk.is_not(None)
-    work = (
+    return (
         select(
             Submission.user_pk,
             func.count().label("versions"),
@@ -193,15 +188,28 @@ def _table() -> CompoundSelect:
         .group_by(Submission.user_pk)
         .subquery()
     )
+
+
+def _is_newest_fetch() -> ColumnElement[bool]:
+    """Of a user: whether it is that of the newest version that he has fetched."""
     later = aliased(Fetch)
     fetched_later = exists(later.version).where(
         later.assignment_pk == Fetch.assignment_pk,
         later.user_pk == Fetch.user_pk,
         later.version > Fetch.version,
     )
-    is_newest = (
-        (Fetch.user_pk == User.pk) & (Fetch.assignment_pk == _ASSIGNMENT_PK) & ~fetched_later
-    )
+    return (Fetch.user_pk == User.pk) & (Fetch.assignment_pk == _ASSIGNMENT_PK) & ~fetched_later
+
+
+def _table() -> CompoundSelect:
+    """The students of the course, and others who have submitted.
+
+    Its columns are name, first_name, last_name, email, role (None for those who are not in the
+    roster), fetched_version and fetched_at (of the newest version that was fetched, and when at
+    first), versions (None without any), first_at, last_at, feedback_at (of the newest), and
+    feedback_for: when the latest submission that has feedback was made.
+    """
+    work, is_newest = _work(), _is_newest_fetch()
     columns = (
         User.name,
         Membership.first_name,

@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "assignments": f"audit fetches limits references users {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
     "catalogue": f"tables {BELOW_DOMAIN}",
-    "courses": f"assignments audit users {BELOW_DOMAIN}",
+    "courses": f"assignments audit rosters users {BELOW_DOMAIN}",
     "dump": f"raw_tables {BELOW_DOMAIN}",
     "feedback": f"audit limits references submissions users {BELOW_DOMAIN}",
     "fetches": BELOW_DOMAIN,

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, Subquery, distinct, func, select
+from sqlalchemy import Connection, Row, Select, Subquery, bindparam, distinct, exists, func, select
+from sqlalchemy.orm import aliased
 
+from ngshare.assignments import get_assignment
 from ngshare.database.models import (
     REMOVED,
     Assignment,
@@ -167,3 +169,35 @@ def load_versions(
         .order_by(Release.version.desc())
     )
     return found[0], connection.execute(versions).all()
+
+
+_later = aliased(Submission)
+_LATEST = (
+    select(User.name.label("student_id"), Submission.at, Snapshot.digest, Snapshot.file_count)
+    .join(User, User.pk == Submission.user_pk)
+    .join(Snapshot, Snapshot.pk == Submission.snapshot_pk)
+    .where(
+        Submission.assignment_pk == bindparam("assignment_pk"),
+        Submission.pk.not_in(REMOVED),
+        ~exists(_later.pk).where(
+            _later.assignment_pk == Submission.assignment_pk,
+            _later.user_pk == Submission.user_pk,
+            _later.at > Submission.at,
+            _later.pk.not_in(REMOVED),
+        ),
+    )
+    .order_by(User.name)
+)
+
+
+def latest_submissions(
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str
+) -> Sequence[Row]:
+    """Everybody's newest submission, sorted by user name, for instructors.
+
+    Returns:
+        student_id, at, and the digest and file_count of the directory.
+    """
+    access = require_instructor(connection, identity, course_id)
+    where = {"assignment_pk": get_assignment(connection, access, assignment_id)}
+    return connection.execute(_LATEST, where).all()

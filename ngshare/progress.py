@@ -39,7 +39,6 @@ from ngshare.database.models import (
     Key,
     Membership,
     Release,
-    Snapshot,
     Submission,
     User,
 )
@@ -132,19 +131,6 @@ def list_students(
     return connection.execute(select(_TABLE).order_by(_TABLE.c.name), where).all()
 
 
-def latest_submissions(
-    connection: Connection, identity: Identity, course_id: str, assignment_id: str
-) -> Sequence[Row]:
-    """Everybody's newest submission, sorted by user name, for instructors.
-
-    Returns:
-        student_id, at, and the digest and file_count of the directory.
-    """
-    access = require_instructor(connection, identity, course_id)
-    where = {"assignment_pk": get_assignment(connection, access, assignment_id)}
-    return connection.execute(_LATEST, where).all()
-
-
 _COURSE_PK = bindparam("course_pk", type_=Key)
 _ASSIGNMENT_PK = bindparam("assignment_pk", type_=Key)
 _OF_COURSE = Membership.course_pk == _COURSE_PK
@@ -152,22 +138,6 @@ _SUBMITTED = (Submission.assignment_pk == _ASSIGNMENT_PK) & Submission.pk.not_in
 _IS_MISSING = and_(
     *(_OF_COURSE, Membership.active, Membership.role == STUDENT),
     ~exists(Submission.pk).where(_SUBMITTED, Submission.user_pk == Membership.user_pk),
-)
-_later = aliased(Submission)
-_LATEST = (
-    select(User.name.label("student_id"), Submission.at, Snapshot.digest, Snapshot.file_count)
-    .join(User, User.pk == Submission.user_pk)
-    .join(Snapshot, Snapshot.pk == Submission.snapshot_pk)
-    .where(
-        _SUBMITTED,
-        ~exists(_later.pk).where(
-            _later.assignment_pk == Submission.assignment_pk,
-            _later.user_pk == Submission.user_pk,
-            _later.at > Submission.at,
-            _later.pk.not_in(REMOVED),
-        ),
-    )
-    .order_by(User.name)
 )
 
 

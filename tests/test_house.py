@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
     "mergers": f"audit people {BELOW_DOMAIN}",
-    "overviews": f"tables {BELOW_DOMAIN}",
+    "overviews": f"assignments tables {BELOW_DOMAIN}",
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
     "people": f"audit tables {BELOW_DOMAIN}",
     "progress": f"assignments tables timelines {BELOW_DOMAIN}",

@@ -471,7 +471,6 @@ def test_a_submission_that_was_removed_counts_nowhere(work: Api, kevin: Caller) 
     assert lawrence[4] == "1 submission of lawrence"
     assert lawrence[5].endswith("UTC")
     assert "1 of 2 students has submitted, 1 time in all; 1 has feedback" in plain(text)
-    assert re.search("<desc.*?>1 submission from", text)
     assert table(page(kevin, COURSE), "Assignments")[0][1:4] == ["1", "1", "1"]
     response = kevin.call("GET", f"{CHALLENGE}/submissions.zip")
     with zipfile.ZipFile(io.BytesIO(response.content)) as archive:

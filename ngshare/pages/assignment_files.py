@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ngshare import progress, wire
+from ngshare import overviews, progress, wire
 from ngshare.database import snapshots
 from ngshare.database.snapshots import StoredFile
 from ngshare.errors import NotFound
@@ -53,7 +53,7 @@ class AllSubmissionsZipHandler(PageHandler):
 
     async def get(self, course_id: str, assignment_id: str) -> None:
         latest = await self.read_long(
-            progress.latest_submissions, self.identity, course_id, assignment_id
+            overviews.latest_submissions, self.identity, course_id, assignment_id
         )
         if not latest:
             raise NotFound("Nobody has submitted anything yet")

@@ -47,23 +47,23 @@ MAY_IMPORT = {
     ),
     "pages": (
         f"handlers.archives handlers.base handlers.browsers handlers.directories"
-        f" handlers.submissions {DOMAIN}"
+        f" handlers.sending handlers.submissions {DOMAIN}"
         f" {BELOW_DOMAIN} roster_files spreadsheets"
     ),
     "assignments": f"audit fetches limits references users {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
     "catalogue": f"tables {BELOW_DOMAIN}",
-    "courses": f"assignments audit users {BELOW_DOMAIN}",
+    "courses": f"assignments audit rosters users {BELOW_DOMAIN}",
     "dump": f"raw_tables {BELOW_DOMAIN}",
     "feedback": f"audit limits references submissions users {BELOW_DOMAIN}",
     "fetches": BELOW_DOMAIN,
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
     "mergers": f"audit people {BELOW_DOMAIN}",
-    "overviews": f"tables {BELOW_DOMAIN}",
+    "overviews": f"assignments tables {BELOW_DOMAIN}",
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
     "people": f"audit tables {BELOW_DOMAIN}",
-    "progress": f"assignments listings tables timelines {BELOW_DOMAIN}",
+    "progress": f"assignments tables timelines {BELOW_DOMAIN}",
     "raw_rows": f"raw_tables {BELOW_DOMAIN}",
     "raw_tables": BELOW_DOMAIN,
     "references": f"limits users {BELOW_DOMAIN}",

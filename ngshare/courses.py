@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
-from ngshare import assignments, audit, wire
+from ngshare import assignments, audit, rosters, wire
 from ngshare.audit import Change
 from ngshare.database.engine import insert
 from ngshare.database.models import INSTRUCTOR, Assignment, Course, Membership, Upload, User
@@ -132,10 +132,7 @@ def appoint_instructors(
         raise InvalidRequest("Please supply the user names of the instructors")
     for name in names:
         wire.check_name(name)
-    # As for every change of a roster: one at a time.
-    connection.execute(
-        select(Course.pk).where(Course.pk == course_pk).with_for_update(key_share=True)
-    )
+    rosters.lock(connection, course_pk)
     pks = ensure_users(connection, names)
     teaching = set(connection.scalars(_TEACHING, {"course_pk": course_pk}))
     new = {name: pk for name, pk in pks.items() if pk not in teaching}

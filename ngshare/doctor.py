@@ -26,6 +26,7 @@ from ngshare.errors import (
 CLOCK_SECONDS = 5.0  # by which clocks may differ
 SHOWN_COURSES = 20
 PLUGIN = "ngshare.exchange."
+NO_SERVER = "ngshare.exchange.volume."  # this part of the plugin needs none
 OLD_PLUGIN = "ngshare_exchange."
 
 ADVICE: dict[type[NgShareError], str] = {
@@ -147,7 +148,11 @@ class Doctor:
         except NotConfigured as error:
             self.advise(error.message)
             return
-        others = [name for name in classes.values() if not name.startswith(PLUGIN)]
+        others = [
+            name
+            for name in classes.values()
+            if not name.startswith(PLUGIN) or name.startswith(NO_SERVER)
+        ]
         if not others:
             self.tell("nbgrader", "uses ngshare")
             self.compare_urls(url)

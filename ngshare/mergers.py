@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -35,6 +36,12 @@ class Merger:
     def gained(self) -> list[Role]:
         return [role for role in self.roles if role.active and role not in self.other.roles]
 
+    @property
+    def digest(self) -> str:
+        """Differs where the rights that it gives do."""
+        roles = [*self.person.roles], [*self.other.roles]
+        return hashlib.sha256(repr(roles).encode("utf-8", "replace")).hexdigest()
+
 
 def preview_merger(connection: Connection, identity: Identity, name: str, into: str) -> Merger:
     """What `merge` would do now, for admins; raises as it does."""
@@ -63,6 +70,27 @@ def _combine(one: Role, other: Role) -> Role:
     return other._replace(role=role, active=bool(active))
 
 
+def merge_planned(
+    connection: Connection, identity: Identity, name: str, into: str, digest: str
+) -> tuple[Merger, bool]:
+    """`merge`, unless that would give other rights now than a preview told.
+
+    Args:
+        digest: of the preview.
+
+    Returns:
+        The preview as it is now, and whether it was done.
+    """
+    require_admin(identity)
+    _require_two(name, into)
+    _lock_memberships(connection, lock(connection, name, into).values())
+    merger = preview_merger(connection, identity, name, into)
+    if merger.digest != digest:
+        return merger, False
+    merge(connection, identity, name, into)
+    return merger, True
+
+
 def merge(connection: Connection, identity: Identity, name: str, into: str) -> None:
     """Make the work and the courses of one user those of another, who is the same person.
 
@@ -80,6 +108,7 @@ def merge(connection: Connection, identity: Identity, name: str, into: str) -> N
     if into not in pks:
         raise NotFound(f"There is nobody with the user name {into}")
     pk, into_pk = pks[name], pks[into]
+    person = describe(connection, pk, name)
     courses = _merge_memberships(connection, pk, into_pk)
     _make_distinct(connection, pk, into_pk)
     moved = connection.execute(
@@ -88,14 +117,19 @@ def merge(connection: Connection, identity: Identity, name: str, into: str) -> N
     _move_fetches(connection, pk, into_pk)
     pass_on(connection, name, into)
     connection.execute(delete(User).where(User.pk == pk))
+    affected = {role.course_id for role in person.roles} | {work.course_id for work in person.work}
+    of_courses = (
+        Change("merge person", course_id, username=name, detail=f"into {into}")
+        for course_id in sorted(affected)
+    )
     detail = f"into {into}; courses: {courses}, submissions: {moved.rowcount}"
-    audit.record(connection, identity, Change("merge person", username=name, detail=detail))
+    change = Change("merge person", username=name, detail=detail)
+    audit.record(connection, identity, *of_courses, change)
 
 
 def _merge_memberships(connection: Connection, pk: int, into_pk: int) -> int:
     """Of two in one course, the row of the one who stays is kept; how many moved or went."""
-    locked = select(Membership).where(Membership.user_pk.in_([pk, into_pk]))
-    rows = connection.execute(locked.order_by(Membership.pk).with_for_update()).all()
+    rows = _lock_memberships(connection, [pk, into_pk])
     kept = {row.course_pk: row for row in rows if row.user_pk == into_pk}
     moving = [row for row in rows if row.user_pk == pk]
     both = [row for row in moving if row.course_pk in kept]
@@ -114,6 +148,11 @@ def _merge_memberships(connection: Connection, pk: int, into_pk: int) -> int:
             .values(role=role.role, active=role.active, **texts)
         )
     return len(moving)
+
+
+def _lock_memberships(connection: Connection, user_pks: Collection[int]) -> Sequence[Row]:
+    locked = select(Membership).where(Membership.user_pk.in_(user_pks))
+    return connection.execute(locked.order_by(Membership.pk).with_for_update()).all()
 
 
 def _move_fetches(connection: Connection, pk: int, into_pk: int) -> None:

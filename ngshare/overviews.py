@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, distinct, func, select
+from sqlalchemy import Connection, Row, Select, Subquery, bindparam, distinct, exists, func, select
+from sqlalchemy.orm import aliased
 
+from ngshare.assignments import get_assignment
 from ngshare.database.models import (
     REMOVED,
     Assignment,
@@ -98,28 +100,7 @@ def _overviews(
     wanted = select(Assignment.pk).where(Assignment.course_pk == access.course_pk)
     if assignment_id is not None:
         wanted = wanted.where(Assignment.name == assignment_id)
-    newest = (
-        select(
-            Release.assignment_pk,
-            func.max(Release.version).label("version"),
-            func.max(Release.at).label("at"),
-        )
-        .where(Release.assignment_pk.in_(wanted))
-        .group_by(Release.assignment_pk)
-        .subquery()
-    )
-    work = (
-        select(
-            Submission.assignment_pk,
-            func.count(distinct(Submission.user_pk)).label("students"),
-            func.count().label("submissions"),
-            func.count(Feedback.submission_pk).label("feedback"),
-        )
-        .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
-        .where(Submission.assignment_pk.in_(wanted), Submission.pk.not_in(REMOVED))
-        .group_by(Submission.assignment_pk)
-        .subquery()
-    )
+    newest, work = _newest(wanted), _work(wanted)
     query = (
         select(
             Assignment.name,
@@ -135,6 +116,34 @@ def _overviews(
         .order_by(Assignment.released_at.nulls_last(), Assignment.pk)
     )
     return [AssignmentOverview(*row) for row in connection.execute(query)]
+
+
+def _newest(assignment_pks: Select) -> Subquery:
+    return (
+        select(
+            Release.assignment_pk,
+            func.max(Release.version).label("version"),
+            func.max(Release.at).label("at"),
+        )
+        .where(Release.assignment_pk.in_(assignment_pks))
+        .group_by(Release.assignment_pk)
+        .subquery()
+    )
+
+
+def _work(assignment_pks: Select) -> Subquery:
+    return (
+        select(
+            Submission.assignment_pk,
+            func.count(distinct(Submission.user_pk)).label("students"),
+            func.count().label("submissions"),
+            func.count(Feedback.submission_pk).label("feedback"),
+        )
+        .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
+        .where(Submission.assignment_pk.in_(assignment_pks), Submission.pk.not_in(REMOVED))
+        .group_by(Submission.assignment_pk)
+        .subquery()
+    )
 
 
 def load_versions(
@@ -160,3 +169,35 @@ def load_versions(
         .order_by(Release.version.desc())
     )
     return found[0], connection.execute(versions).all()
+
+
+_later = aliased(Submission)
+_LATEST = (
+    select(User.name.label("student_id"), Submission.at, Snapshot.digest, Snapshot.file_count)
+    .join(User, User.pk == Submission.user_pk)
+    .join(Snapshot, Snapshot.pk == Submission.snapshot_pk)
+    .where(
+        Submission.assignment_pk == bindparam("assignment_pk"),
+        Submission.pk.not_in(REMOVED),
+        ~exists(_later.pk).where(
+            _later.assignment_pk == Submission.assignment_pk,
+            _later.user_pk == Submission.user_pk,
+            _later.at > Submission.at,
+            _later.pk.not_in(REMOVED),
+        ),
+    )
+    .order_by(User.name)
+)
+
+
+def latest_submissions(
+    connection: Connection, identity: Identity, course_id: str, assignment_id: str
+) -> Sequence[Row]:
+    """Everybody's newest submission, sorted by user name, for instructors.
+
+    Returns:
+        student_id, at, and the digest and file_count of the directory.
+    """
+    access = require_instructor(connection, identity, course_id)
+    where = {"assignment_pk": get_assignment(connection, access, assignment_id)}
+    return connection.execute(_LATEST, where).all()

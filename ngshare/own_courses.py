@@ -144,6 +144,24 @@ def _select_work(identity: Identity) -> Select:
 SUBMISSIONS = {"at": Submission.at}
 
 
+_given = aliased(Snapshot)
+_SUBMISSIONS = (
+    select(
+        Submission.pk,
+        Submission.at,
+        Snapshot.size,
+        Snapshot.file_count,
+        Snapshot.digest,
+        Feedback.at.label("feedback_at"),
+        _given.file_count.label("feedback_count"),
+    )
+    .join(Snapshot, Snapshot.pk == Submission.snapshot_pk)
+    .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
+    .outerjoin(_given, _given.pk == Feedback.snapshot_pk)
+    .where(_IN_SIGHT)
+)
+
+
 def load_submissions(
     connection: Connection,
     identity: Identity,
@@ -173,22 +191,7 @@ def load_submissions(
         assignment_pk = get_assignment(connection, access, assignment_id)
         student_pk = get_student_pk(connection, access, assignment_pk, student_id)
         is_theirs = Submission.user_pk == student_pk
-    given = aliased(Snapshot)
-    query = (
-        select(
-            Submission.pk,
-            Submission.at,
-            Snapshot.size,
-            Snapshot.file_count,
-            Snapshot.digest,
-            Feedback.at.label("feedback_at"),
-            given.file_count.label("feedback_count"),
-        )
-        .join(Snapshot, Snapshot.pk == Submission.snapshot_pk)
-        .outerjoin(Feedback, Feedback.submission_pk == Submission.pk)
-        .outerjoin(given, given.pk == Feedback.snapshot_pk)
-        .where(Submission.assignment_pk == assignment_pk, is_theirs, _IN_SIGHT)
-    )
+    query = _SUBMISSIONS.where(Submission.assignment_pk == assignment_pk, is_theirs)
     return load_rows(connection, query, view, SUBMISSIONS, [], Submission.pk.desc())
 
 

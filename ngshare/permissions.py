@@ -69,6 +69,10 @@ class Access:
     was_member: bool
 
     @property
+    def is_member(self) -> bool:
+        return self.identity.is_admin or self.role is not None
+
+    @property
     def is_instructor(self) -> bool:
         return self.identity.is_admin or self.role == INSTRUCTOR
 
@@ -126,7 +130,7 @@ def require_member(connection: Connection, identity: Identity, course_id: str) -
         PermissionDenied: the caller is none of them.
     """
     access = enter_course(connection, identity, course_id)
-    if access.role is None and not identity.is_admin:
+    if not access.is_member:
         raise PermissionDenied("Permission denied")
     return access
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    Subquery,
     and_,
     bindparam,
     case,
@@ -29,7 +30,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from ngshare import listings
 from ngshare.assignments import get_assignment
 from ngshare.database.models import (
     REMOVED,
@@ -42,7 +42,6 @@ from ngshare.database.models import (
     Submission,
     User,
 )
-from ngshare.listings import ListedSubmission, Part
 from ngshare.permissions import Identity, require_instructor
 from ngshare.tables import Rows, View, cut, find_text, order
 from ngshare.timelines import Timeline, load_timeline
@@ -132,17 +131,6 @@ def list_students(
     return connection.execute(select(_TABLE).order_by(_TABLE.c.name), where).all()
 
 
-def latest_submissions(
-    connection: Connection, identity: Identity, course_id: str, assignment_id: str
-) -> list[ListedSubmission]:
-    """Everybody's newest submission with its files, by user name, for instructors."""
-    access = require_instructor(connection, identity, course_id)
-    get_assignment(connection, access, assignment_id)
-    part = Part(course_id, assignment_id, latest=True, manifest=True)
-    found = listings.list_submissions(connection, identity, part)
-    return sorted(found, key=lambda submission: submission.student_id)
-
-
 _COURSE_PK = bindparam("course_pk", type_=Key)
 _ASSIGNMENT_PK = bindparam("assignment_pk", type_=Key)
 _OF_COURSE = Membership.course_pk == _COURSE_PK
@@ -153,16 +141,10 @@ _IS_MISSING = and_(
 )
 
 
-def _table() -> CompoundSelect:
-    """The students of the course, and others who have submitted.
-
-    Its columns are name, first_name, last_name, email, role (None for those who are not in the
-    roster), fetched_version and fetched_at (of the newest version that was fetched, and when at
-    first), versions (None without any), first_at, last_at, feedback_at (of the newest), and
-    feedback_for: when the latest submission that has feedback was made.
-    """
+def _work() -> Subquery:
+    """What everybody has submitted, and the feedback on it."""
     has_feedback = Feedback.submission_pk.is_not(None)
-    work = (
+    return (
         select(
             Submission.user_pk,
             func.count().label("versions"),
@@ -176,15 +158,28 @@ def _table() -> CompoundSelect:
         .group_by(Submission.user_pk)
         .subquery()
     )
+
+
+def _is_newest_fetch() -> ColumnElement[bool]:
+    """Of a user: whether it is that of the newest version that he has fetched."""
     later = aliased(Fetch)
     fetched_later = exists(later.version).where(
         later.assignment_pk == Fetch.assignment_pk,
         later.user_pk == Fetch.user_pk,
         later.version > Fetch.version,
     )
-    is_newest = (
-        (Fetch.user_pk == User.pk) & (Fetch.assignment_pk == _ASSIGNMENT_PK) & ~fetched_later
-    )
+    return (Fetch.user_pk == User.pk) & (Fetch.assignment_pk == _ASSIGNMENT_PK) & ~fetched_later
+
+
+def _table() -> CompoundSelect:
+    """The students of the course, and others who have submitted.
+
+    Its columns are name, first_name, last_name, email, role (None for those who are not in the
+    roster), fetched_version and fetched_at (of the newest version that was fetched, and when at
+    first), versions (None without any), first_at, last_at, feedback_at (of the newest), and
+    feedback_for: when the latest submission that has feedback was made.
+    """
+    work, is_newest = _work(), _is_newest_fetch()
     columns = (
         User.name,
         Membership.first_name,

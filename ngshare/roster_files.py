@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ngshare.errors import LocalFileError
-from ngshare.spreadsheets import encode_rows, from_cell
+from ngshare.spreadsheets import from_cell
 
 COLUMNS = ("student_id", "first_name", "last_name", "email")
 
@@ -108,11 +107,6 @@ def read_text(content: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise LocalFileError(f"{name}, line {line}: the file is not in UTF-8") from None
-
-
-def write_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """A CSV file for spreadsheets, in which nothing is a formula. parse_csv reads it back."""
-    return codecs.BOM_UTF8 + encode_rows([columns, *rows])
 
 
 def warning_of_capitals(names: Iterable[str]) -> str | None:

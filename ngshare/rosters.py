@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import Connection, Select, select, update
 
 from ngshare import audit, wire
 from ngshare.audit import Change
@@ -101,27 +101,15 @@ def _store(
     )
 
 
-_AS_THEY_ARE = (
-    select(User.name, Membership.first_name, Membership.last_name, Membership.email)
-    .join(Membership, Membership.user_pk == User.pk)
-    .where(
-        Membership.course_pk == bindparam("course_pk"),
-        Membership.role == bindparam("role"),
-        Membership.active,
-        User.name.in_(bindparam("names", expanding=True)),
-    )
-)
-
-
 def _changes(
     connection: Connection, course_pk: int, course_id: str, role: str, people: Sequence[Person]
 ) -> Iterator[Change]:
     """What storing these people is about to change."""
     wanted = {person.username: person for person in people}
-    where = {"course_pk": course_pk, "role": role}
+    as_they_are = _people(course_pk, role)
     found: dict[str, Person] = {}
     for names in in_batches(list(wanted)):
-        for row in connection.execute(_AS_THEY_ARE, {**where, "names": names}):
+        for row in connection.execute(as_they_are.where(User.name.in_(names))):
             found[row.name] = Person(*row)
     for name, person in wanted.items():
         if name not in found:

@@ -92,6 +92,7 @@ PAGES: list[tuple[str, Any]] = [
     ("pages/admin/people", admin_people.PeopleHandler),
     (f"pages/admin/people/{ONE}", admin_people.PersonHandler),
     (f"pages/admin/people/{ONE}/merge", admin_people.MergerHandler),
+    ("pages/admin/person", admin_people.OldNameHandler),
     ("pages/admin/storage", admin.StorageHandler),
     ("pages/admin/health", admin.HealthHandler),
     ("pages/admin/audit", admin_audit.AuditHandler),

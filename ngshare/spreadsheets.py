@@ -5,6 +5,7 @@ See https://owasp.org/www-community/attacks/CSV_Injection
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterable
@@ -15,6 +16,11 @@ TEXT_MARK = "'"  # before what only looks like a formula
 # with marks of its own, so that from_cell takes away ours alone. Some take wide characters, too.
 _FORMULA = re.compile("(^|;)('*[=+@\t\r\uff1d\uff0b\uff0d\uff20-])")
 _MARKED = re.compile(_FORMULA.pattern.replace("(^|;)", f"(^|;){TEXT_MARK}"))
+
+
+def encode_file(columns: Iterable[str], rows: Iterable[Iterable[object]] = ()) -> bytes:
+    """A file, or how it begins: with a mark, without which spreadsheets don't read UTF-8."""
+    return codecs.BOM_UTF8 + encode_rows([columns, *rows])
 
 
 def encode_rows(rows: Iterable[Iterable[object]]) -> bytes:

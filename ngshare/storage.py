@@ -200,6 +200,25 @@ def _select_largest() -> Any:
         of_files(func.count()).label("directories"),
         of_files(func.min(SnapshotFile.pk)).label("file_pk"),
     ).subquery()
+    return (
+        select(
+            rows.c.size,
+            rows.c.stored_size,
+            rows.c.directories,
+            SnapshotFile.path,
+            Course.name.label("course_id"),
+            Assignment.name.label("assignment_id"),
+        )
+        .select_from(rows)
+        .outerjoin(SnapshotFile, SnapshotFile.pk == rows.c.file_pk)
+        .outerjoin(Assignment, Assignment.pk == _owner())
+        .outerjoin(Course, Course.pk == Assignment.course_pk)
+        .order_by(rows.c.size.desc(), rows.c.digest)
+    )
+
+
+def _owner() -> Any:
+    """Of a file: an assignment that it was released, submitted or returned for."""
     returned = select(func.min(Submission.assignment_pk)).join(
         Feedback, Feedback.submission_pk == Submission.pk
     )
@@ -212,22 +231,7 @@ def _select_largest() -> Any:
         ),
         returned.where(Feedback.snapshot_pk == SnapshotFile.snapshot_pk),
     )
-    owner = func.coalesce(*(one.correlate(SnapshotFile).scalar_subquery() for one in owners))
-    return (
-        select(
-            rows.c.size,
-            rows.c.stored_size,
-            rows.c.directories,
-            SnapshotFile.path,
-            Course.name.label("course_id"),
-            Assignment.name.label("assignment_id"),
-        )
-        .select_from(rows)
-        .outerjoin(SnapshotFile, SnapshotFile.pk == rows.c.file_pk)
-        .outerjoin(Assignment, Assignment.pk == owner)
-        .outerjoin(Course, Course.pk == Assignment.course_pk)
-        .order_by(rows.c.size.desc(), rows.c.digest)
-    )
+    return func.coalesce(*(one.correlate(SnapshotFile).scalar_subquery() for one in owners))
 
 
 _LARGEST = _select_largest()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,3 +64,10 @@ def counted_statements(database: Database) -> Iterator[list[str]]:
 def pack_directory(files: Iterable[tuple[str, bytes]]) -> PackedSnapshot:
     """A directory ready to be stored, from paths and contents."""
     return snapshots.pack({path: blobs.pack(content) for path, content in files})
+
+
+def read_csv(content: bytes) -> list[dict[str, str]]:
+    """The rows of a file for spreadsheets, which has to begin with the mark of UTF-8."""
+    assert content.startswith(codecs.BOM_UTF8)
+    assert content.count(codecs.BOM_UTF8) == 1
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))

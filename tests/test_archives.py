@@ -18,6 +18,8 @@ import pytest
 import requests
 
 from ngshare.database.engine import Database
+from ngshare.handlers import zips
+from ngshare.spool import Spool
 from tests.api import Api, Caller, encode
 from tests.tables import read_tables
 
@@ -355,3 +357,26 @@ def test_tars_own_program_reads_what_is_fetched(course: Api, tmp_path: Path) -> 
         if path.is_file()
     }
     assert found == FILES
+
+
+@pytest.mark.parametrize(("count", "long_bytes"), [(3, 1 << 30), (3, 40), (70_000, 1 << 30)])
+def test_zips_of_any_length_are_read_as_they_were_written(
+    monkeypatch: pytest.MonkeyPatch, count: int, long_bytes: int
+) -> None:
+    """Where 16 or 32 bits are too few for a number, another form takes over."""
+    monkeypatch.setattr(zips, "LONG_BYTES", long_bytes)
+    writer = zips.ZipWriter(datetime(2026, 11, 21, 17, 30, 58, tzinfo=timezone.utc), Spool(1 << 30))
+    for number in range(count):
+        writer.open(f"ü{number}", 60 * number)
+        writer.write(b"x" * 60 * number if number < 3 else b"")
+        writer.close_file()
+    writer.open("half", 1000)
+    writer.write(b"what there was")
+    writer.drop_file()
+    data = b"".join(writer.close())
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert [member.filename for member in archive.infolist()] == [
+            f"ü{number}" for number in range(count)
+        ]
+        assert [len(archive.read(f"ü{number}")) for number in (0, 1, 2)] == [0, 60, 120]
+        assert archive.infolist()[2].date_time == (2026, 11, 21, 17, 30, 58)

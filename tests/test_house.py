@@ -36,7 +36,10 @@ MAY_IMPORT = {
     "__main__": "app",
     "app": "service workers log_format",
     "commands": "app doctor service database errors",
-    "moves": f"audit courses limits roster_files rosters spool spreadsheets users {BELOW_DOMAIN}",
+    "moves": (
+        "audit courses limits roster_files rosters spool spreadsheets untrusted users volume"
+        f" {BELOW_DOMAIN}"
+    ),
     "moving_commands": "app commands limits moves service",
     "workers": "service",
     "service": (
@@ -49,23 +52,23 @@ MAY_IMPORT = {
     ),
     "pages": (
         f"handlers.archives handlers.base handlers.browsers handlers.directories"
-        f" handlers.submissions {DOMAIN}"
+        f" handlers.sending handlers.submissions {DOMAIN}"
         f" {BELOW_DOMAIN} roster_files spreadsheets"
     ),
     "assignments": f"audit fetches limits references users {BELOW_DOMAIN}",
     "audit": f"tables {BELOW_DOMAIN}",
     "catalogue": f"tables {BELOW_DOMAIN}",
-    "courses": f"assignments audit users {BELOW_DOMAIN}",
+    "courses": f"assignments audit rosters users {BELOW_DOMAIN}",
     "dump": f"raw_tables {BELOW_DOMAIN}",
     "feedback": f"audit limits references submissions users {BELOW_DOMAIN}",
     "fetches": BELOW_DOMAIN,
     "limits": "database.models errors",
     "listings": BELOW_DOMAIN,
     "mergers": f"audit people {BELOW_DOMAIN}",
-    "overviews": f"tables {BELOW_DOMAIN}",
+    "overviews": f"assignments tables {BELOW_DOMAIN}",
     "own_courses": f"assignments listings submissions tables {BELOW_DOMAIN}",
     "people": f"audit tables {BELOW_DOMAIN}",
-    "progress": f"assignments listings tables timelines {BELOW_DOMAIN}",
+    "progress": f"assignments tables timelines {BELOW_DOMAIN}",
     "raw_rows": f"raw_tables {BELOW_DOMAIN}",
     "raw_tables": BELOW_DOMAIN,
     "references": f"limits users {BELOW_DOMAIN}",
@@ -91,8 +94,10 @@ MAY_IMPORT = {
     "client": "wire errors",
     "course_management": "client roster_files workplace errors",
     "doctor": "client workplace wire errors",
-    "exchange": "client workplace wire errors",
+    "exchange": "client untrusted volume workplace wire errors",
     "roster_files": "spreadsheets errors",
+    "untrusted": "wire errors",
+    "volume": "untrusted wire errors",
     "workplace": "client errors",
     "wire": "errors",
     "errors": "",
@@ -113,7 +118,7 @@ MAY_IMPORT_OF_OTHERS = {
     "nbgrader": "exchange workplace",
 }
 SERVER_LIBRARIES = ["alembic", "jupyterhub", "sqlalchemy", "tornado"]
-USERS_SIDE = ["client", "course_management", "doctor"]
+USERS_SIDE = ["client", "course_management", "doctor", "volume"]
 STANDARD_LIBRARY_ONLY = ["__init__", "errors", "log_format", "spool", "spreadsheets"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -70,3 +71,40 @@ def test_64_uploads_of_10_megabytes_at_once_take_less_than_256_mebibytes(
         with ThreadPoolExecutor(64) as threads:
             list(threads.map(lambda body: post(service, body, "student0"), 8 * bodies))
         assert peak(service) - before < 256 * MIB
+
+
+def fill(database: Path, students: int, files: int) -> None:
+    """Let so many more students have submitted so many files, each that of student0."""
+    numbers = "WITH RECURSIVE n(n) AS (SELECT {} UNION ALL SELECT n + 1 FROM n WHERE n < {}) "
+    each = numbers.format(1000, 999 + students)
+    with sqlite3.connect(database) as connection:
+        connection.execute(f"{each} INSERT INTO users SELECT n, 'one of many ' || n FROM n")
+        connection.execute(
+            f"{each} INSERT INTO snapshots (pk, digest, size, file_count)"
+            f" SELECT n, CAST(n AS BLOB), 0, {files} FROM n"
+        )
+        connection.execute(
+            f"{numbers.format(1, files)} INSERT INTO snapshot_files (snapshot_pk, path, digest)"
+            " SELECT pk, 'notebook' || n, (SELECT min(digest) FROM blobs) FROM snapshots, n"
+            " WHERE pk >= 1000"
+        )
+        connection.execute(
+            f"{each} INSERT INTO submissions (assignment_pk, user_pk, at, snapshot_pk)"
+            " SELECT assignment_pk, n, at, n FROM n, submissions"
+        )
+    connection.close()
+
+
+def test_the_zip_of_a_course_of_30_000_files_takes_less_than_16_mebibytes(
+    hub_variables: dict[str, str], tmp_path: Path
+) -> None:
+    with managed(hub_variables, tmp_path) as service:
+        make_course(service.url)
+        post(service, form(b"1"), "student0")
+        fill(tmp_path / "ngshare.db", 1500, 20)
+        before = forget_peak(service)
+        path = service.url + "pages/assignment/course1/ps1/submissions.zip"
+        with requests.get(path, headers=headers("kevin"), stream=True, timeout=60) as answer:
+            size = sum(map(len, answer.iter_content(MIB)))
+        assert size > 30_000 * 100
+        assert peak(service) - before < 16 * MIB

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 import re
 import time
 from collections.abc import Callable
@@ -25,7 +23,7 @@ from ngshare.permissions import Identity
 from ngshare.tables import View
 from tests.api import Api, Caller, encode, person, segment
 from tests.fake_hub import FakeHub
-from tests.tables import read_tables
+from tests.tables import read_csv, read_tables
 
 ROOT = Identity("root", is_admin=True)
 BROWSER = {"Accept": "text/html"}
@@ -262,6 +260,13 @@ def test_a_persons_page_says_what_would_move(root_user: Caller) -> None:
     assert "1 released version of assignments, 1 directory of feedback to others" in text
 
 
+def digest_of(root_user: Caller, name: str = "larry") -> str:
+    """Of the preview of a merger into eric."""
+    text = page(root_user, f"pages/admin/people/{name}/merge", into="eric")
+    [digest] = re.findall('name="digest" value="(.*?)"', text)
+    return digest
+
+
 def test_people_are_renamed_merged_and_deactivated_by_forms(root_user: Caller, busy: Api) -> None:
     path = "pages/admin/people/"
     response = post(root_user, f"{path}lawrence", action="rename", new_name="larry")
@@ -269,7 +274,7 @@ def test_people_are_renamed_merged_and_deactivated_by_forms(root_user: Caller, b
     said = text_of(page(root_user, f"{path}larry/merge", into="eric"))
     assert "Merge larry into eric" in said
     assert "Submissions 2 0 2" in said
-    response = post(root_user, f"{path}larry/merge", into="eric")
+    response = post(root_user, f"{path}larry/merge", into="eric", digest=digest_of(root_user))
     assert notice(root_user, response) == "larry was merged into eric."
     assert len(busy.user("eric").ok("GET", "submissions")["submissions"]) == 2
     said = notice(root_user, post(root_user, f"{path}eric", action="deactivate"))
@@ -280,7 +285,7 @@ def test_people_are_renamed_merged_and_deactivated_by_forms(root_user: Caller, b
     assert found[0] == "deactivate person"
     assert [action for action in found if action.endswith(" person")] == [
         "deactivate person",
-        "merge person",
+        *("merge person", "merge person"),
         "rename person",
     ]
 
@@ -290,6 +295,45 @@ def test_a_merger_says_before_which_rights_it_gives(root_user: Caller) -> None:
     assert "eric will be instructor of course1, and is not now." in said
     said = text_of(page(root_user, "pages/admin/people/lawrence/merge", into="eric"))
     assert "and is not now" not in said
+
+
+def test_a_merger_that_would_give_other_rights_now_is_shown_anew(
+    root_user: Caller, busy: Api
+) -> None:
+    path = "pages/admin/people/lawrence/merge"
+    stale = digest_of(root_user, "lawrence")
+    root_user.ok("POST", "instructor/course1/lawrence", **person("lawrence"))
+    for digest in (stale, ""):
+        said = post(root_user, path, into="eric", digest=digest).text
+        assert "Nothing was changed" in said
+        assert "eric will be instructor of course1" in text_of(said)
+    assert "lawrence" in root_user.ok("GET", "instructors/course1")["instructors"][-1]["username"]
+    response = post(root_user, path, into="eric", digest=digest_of(root_user, "lawrence"))
+    assert notice(root_user, response) == "lawrence was merged into eric."
+
+
+@pytest.mark.parametrize("old", ["..", " \n", "x" * 300, "a//b", "&name=<b>\x7f"])
+def test_people_whose_names_are_not_allowed_any_more_can_be_renamed(
+    root_user: Caller, database: Database, old: str
+) -> None:
+    rename = update(User).where(User.name == "kevin").values(name=old)
+    database.write(lambda c: c.execute(rename))
+    links = []
+    for path in ("pages/admin/people?search=Kevin", "pages/admin/course/course1"):
+        links += re.findall(
+            'href="/services/ngshare/(pages/admin/person.*?)"', page(root_user, path)
+        )
+    assert len(set(links)) == 1
+    path = html.unescape(links[0])
+    text = page(root_user, path)
+    assert "Rename this person first" in text
+    assert f'action="/services/ngshare/{links[0]}"' in text
+    assert "Illegal name" in message(post(root_user, path, new_name="."), 400)
+    assert "called eric already" in message(post(root_user, path, new_name="eric"), 409)
+    assert "is called kim now." in notice(root_user, post(root_user, path, new_name="kim"))
+    assert "Merge:" in page(root_user, "pages/admin/people/kim")
+    assert page(root_user, path, status=404)
+    assert page(root_user, "pages/admin/person?name=a%00b", status=404)
 
 
 def test_refusals_lead_back_to_the_person(root_user: Caller) -> None:
@@ -444,7 +488,7 @@ def test_the_audit_log_is_downloaded_as_csv(root_user: Caller, busy: Api) -> Non
     response = root_user.call("GET", "pages/admin/audit.csv")
     assert response.headers["Content-Type"] == "text/csv; charset=UTF-8"
     assert response.headers["Content-Disposition"].startswith("attachment")
-    table = list(csv.DictReader(io.StringIO(response.text)))
+    table = read_csv(response.content)
     shown = rows(page(root_user, "pages/admin/audit"))
     assert [(row["by"], row["action"], row["course"]) for row in table] == [
         tuple(row[1:4]) for row in shown
@@ -456,7 +500,7 @@ def test_the_audit_log_is_downloaded_as_csv(root_user: Caller, busy: Api) -> Non
 
 def test_a_name_like_a_formula_is_text_in_the_csv(root_user: Caller) -> None:
     root_user.ok("POST", "course/" + segment('=HYPERLINK("x")'))
-    first = next(csv.DictReader(io.StringIO(root_user.call("GET", "pages/admin/audit.csv").text)))
+    first = read_csv(root_user.call("GET", "pages/admin/audit.csv").content)[0]
     assert first["course"] == '\'=HYPERLINK("x")'
 
 
@@ -468,7 +512,7 @@ def test_a_long_audit_log_is_sent_in_parts_up_to_a_bound(
 
     def details() -> list[str]:
         response = root_user.call("GET", "pages/admin/audit.csv?search=test")
-        return [row["detail"] for row in csv.DictReader(io.StringIO(response.text))]
+        return [row["detail"] for row in read_csv(response.content)]
 
     assert details() == [str(number) for number in reversed(range(2500))]
     monkeypatch.setattr(admin_audit, "MAX_ROWS", 2000)

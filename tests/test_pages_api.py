@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from ngshare.pages.api import _describe
+from ngshare.pages.base import CONTENT_SECURITY_POLICY
 from tests.api import Api, Caller, segment
 from tests.conformity import DOCUMENT
 from tests.fake_hub import token_of
@@ -211,3 +213,17 @@ def test_markup_in_an_argument_is_harmless(api: Api) -> None:
     shown = page(api.user("root"), call="getStudent", course_id=script, student_id=script)
     assert len(shown.all("script")) == 1  # our own, in the head
     assert answer(api.user("root"), shown)["message"] == "Course not found"
+
+
+def test_what_is_the_same_for_all_is_made_once_and_has_nothing_of_one_reader(course: Api) -> None:
+    _describe.cache_clear()
+    kevin, eric = course.user("kevin"), course.user("eric")
+    shown = page(kevin, call="getStudent", course_id="hidden-from-eric", student_id="a")
+    assert "hidden-from-eric" in shown.one("section", _class="answer").attributes["data-url"]
+    path = "pages/api"
+    answers = [eric.call("GET", path, headers={"Accept": "text/html"}) for _ in range(2)]
+    assert _describe.cache_info().misses == 1
+    for response in answers:
+        assert "hidden-from-eric" not in response.text
+        assert "data-token" not in response.text
+        assert response.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +21,7 @@ from ngshare.pages import database as database_pages
 from ngshare.raw_rows import ROWS_A_PAGE
 from tests.api import Api, Caller, encode, person
 from tests.html_pages import Element, read_page
-from tests.tables import read_tables
+from tests.tables import read_csv, read_tables
 
 DATABASE = "pages/database"
 HUMAN = "initialize-Data6ase?action=dump&human-readable=true"
@@ -459,7 +457,7 @@ def test_a_filtered_table_is_downloaded_as_csv_and_as_json(course: Api) -> None:
     rows = answers["JSON"].json()
     assert [row["first_name"] for row in rows] == ["Lawrence", "Eric", "Eric"]
     assert all(row["active"] is True for row in rows)
-    table_of = list(csv.DictReader(io.StringIO(answers["CSV"].text)))
+    table_of = read_csv(answers["CSV"].content)
     assert table_of == [{name: str(value) for name, value in row.items()} for row in rows]
     assert answers["CSV"].headers["Content-Type"] == "text/csv; charset=UTF-8"
 
@@ -476,8 +474,8 @@ def test_a_download_has_every_row_once_however_it_is_cut(
     assert len(pks) == count
     as_json = root.call("GET", table("submissions", format="json")).json()
     assert [row["pk"] for row in as_json] == pks
-    text = root.call("GET", table("submissions", format="csv", sort="at", order="desc")).text
-    assert [int(row["pk"]) for row in csv.DictReader(io.StringIO(text))] == pks
+    content = root.call("GET", table("submissions", format="csv", sort="at", order="desc")).content
+    assert [int(row["pk"]) for row in read_csv(content)] == pks
     for name in ("releases", "blobs", "blob_chunks"):  # whose keys are no numbers, or two
         rows = root.call("GET", table(name, format="json")).json()
         assert len(rows) == len(read_tables(database)[name])
@@ -487,8 +485,8 @@ def test_a_spreadsheet_runs_nothing_that_somebody_wrote(course: Api) -> None:
     fields = {**person("lawrence"), "last_name": "=HYPERLINK(1)", "first_name": "-1+1"}
     course.user("kevin").ok("POST", "student/course1/lawrence", **fields)
     root = course.user("root")
-    text = root.call("GET", table("memberships", format="csv")).text
-    [row] = [row for row in csv.DictReader(io.StringIO(text)) if "HYPER" in row["last_name"]]
+    content = root.call("GET", table("memberships", format="csv")).content
+    [row] = [row for row in read_csv(content) if "HYPER" in row["last_name"]]
     assert (row["last_name"], row["first_name"]) == ("'=HYPERLINK(1)", "'-1+1")
     exact = root.call("GET", table("memberships", format="json")).json()
     assert "=HYPERLINK(1)" in {row["last_name"] for row in exact}

@@ -484,6 +484,21 @@ def test_a_path_that_is_not_in_the_feedback_is_not_found(lawrence: Caller, feedb
         assert response.status_code == 404
 
 
+def test_no_link_leads_who_has_left_to_a_page_of_members(
+    kevin: Caller, lawrence: Caller, feedback: str
+) -> None:
+    paths = ["pages/submission/course1/challenge/lawrence", feedback]
+
+    def linked() -> set[str]:
+        found = [url for path in paths for url in open_page(lawrence, path).links.values()]
+        return {url.removeprefix(PREFIX) for url in found if url.startswith(f"{PREFIX}pages/")}
+
+    assert {"pages/course/course1", "pages/assignment/course1/challenge"} < linked()
+    kevin.ok("DELETE", "student/course1/lawrence")
+    for path in linked():
+        assert lawrence.call("GET", path, headers={"Accept": "text/html"}).ok, path
+
+
 def test_no_feedback_yet_is_said_so(lawrence: Caller) -> None:
     lawrence.submit("course1", "challenge", {"a": b"1"})
     page = open_page(lawrence, "pages/feedback/course1/challenge/lawrence?timestamp=")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from ngshare import mergers, people
 from ngshare.database.engine import Database
@@ -191,8 +191,28 @@ def test_a_merger_moves_the_work_and_the_courses(course: Api, database: Database
     assert course.user("eric").ok("GET", "courses")["courses"] == ["course1", "course2"]
     assert submit(course, "eric", b"1", key="k1") == first  # a receipt, asked for again
     assert log_of(database, "merge person") == [
-        ("lawrence", "into eric; courses: 1, submissions: 1")
+        ("lawrence", "into eric"),
+        ("lawrence", "into eric; courses: 1, submissions: 1"),
     ]
+
+
+def test_the_log_of_each_course_that_somebody_was_in_or_worked_for_has_the_merger(
+    course: Api, database: Database
+) -> None:
+    submit(course, "lawrence", b"1")
+
+    def leave(connection: Connection) -> None:
+        pk = select(User.pk).where(User.name == "lawrence").scalar_subquery()
+        connection.execute(delete(Membership).where(Membership.user_pk == pk))
+
+    database.write(leave)
+    abigail = course.user("abigail")
+    abigail.ok("POST", "student/course2/lawrence", **person("lawrence"))
+    abigail.ok("DELETE", "student/course2/lawrence")
+    database.write(mergers.merge, ROOT, "lawrence", "eric")
+    query = select(AuditEntry.course_id).where(AuditEntry.action == "merge person")
+    found = database.read(lambda c: list(c.scalars(query.order_by(AuditEntry.pk))))
+    assert found == ["course1", "course2", None]
 
 
 def test_of_two_submissions_of_one_moment_and_one_key_both_stay(

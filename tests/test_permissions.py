@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlencode
@@ -22,9 +23,10 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import Connection, update
 
-from ngshare import assignments, courses, feedback, rosters, submissions
+from ngshare import assignments, courses, feedback, people, rosters, submissions
 from ngshare.database.engine import Database
 from ngshare.database.models import Submission
+from ngshare.mergers import Merger
 from ngshare.permissions import Identity
 from ngshare.roster_plans import Plan
 from ngshare.rosters import Person
@@ -174,6 +176,8 @@ POST pages/admin/people/STU?rename 401  401  403  403  403    403  403    403   
 POST pages/admin/people/STU?deactivate 401  401  403  403  403    403  403    403    403   303   403   403   303
 GET pages/admin/people/STU/merge?into 401  401  403  403  403    403  403    403    403   200   403   403   200
 POST pages/admin/people/STU/merge?into 401  401  403  403  403    403  403    403    403   303   403   403   303
+GET pages/admin/person?stella 401  401  403  403  403    403  403    403    403   200   403   403   200
+POST pages/admin/person?stella 401  401  403  403  403    403  403    403    403   303   403   403   303
 GET pages/admin/storage       401  401  403  403  403    403  403    403    403   200   403   403   200
 GET pages/admin/health        401  401  403  403  403    403  403    403    403   200   403   403   200
 GET pages/admin/audit         401  401  403  403  403    403  403    403    403   200   403   403   200
@@ -210,8 +214,10 @@ ARGUMENTS = {
     "?purge-old": {"action": "purge", "typed": "old"},
     "?rename": {"action": "rename", "new_name": "sarah"},
     "?deactivate": {"action": "deactivate"},
+    "?stella": {"name": "stella", "new_name": "sarah"},
     "?into": {"into": "lawrence"},
 }
+STELLA = people.Person("stella", [people.Role("course1", "student", True, False)], [], {})
 # All that any POST or PUT wants, and the field of the old client that must never be believed.
 FORM = {
     "user": "root",
@@ -225,6 +231,7 @@ FORM = {
     "username": "new",
     "roster": "student_id,first_name,last_name,email\nnew,,,\n",
     "plan": Plan([Person("new", "", "", "")], [], 0, []).digest,
+    "digest": Merger(STELLA, replace(STELLA, username="lawrence"), []).digest,
 }
 SHA256 = hashlib.sha256(urlencode(FORM).encode()).hexdigest()
 

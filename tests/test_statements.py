@@ -54,6 +54,7 @@ READS = [
     ("GET pages/admin/people", "root", 3),
     ("GET pages/admin/people/lawrence", "root", 4),
     ("GET pages/admin/people/lawrence/merge?into=kevin", "root", 8),
+    ("GET pages/admin/person?name=lawrence", "root", 4),
     ("GET pages/admin/storage", "root", 8),
     ("GET pages/admin/audit", "root", 2),
     ("GET pages/admin/audit.csv?course=c1&search=nothing", "root", 1),
@@ -63,9 +64,9 @@ READS = [
     ("GET pages/assignment/c1/a1", "lawrence", 9),
     ("GET pages/assignment/c1/a1/download", "lawrence", 5),
     ("GET pages/submit/c1/a1", "lawrence", 8),
-    ("GET pages/submission/c1/a1/lawrence", "kevin", 5),
+    ("GET pages/submission/c1/a1/lawrence", "kevin", 6),
     ("GET pages/submission/c1/a1/lawrence/download", "kevin", 6),
-    ("GET pages/feedback/c1/a1/lawrence?timestamp=", "lawrence", 6),
+    ("GET pages/feedback/c1/a1/lawrence?timestamp=", "lawrence", 7),
     ("GET pages/feedback/c1/a1/lawrence/download?timestamp=", "lawrence", 7),
     ("GET pages/feedback/c1/a1/lawrence/view?timestamp=&path=f0", "lawrence", 7),
     ("GET initialize-Data6ase?action=dump", "root", 10),
@@ -87,7 +88,7 @@ READS = [
     ("GET pages/assignment/c1/a1?show=missing", "kevin", 6),
     ("GET pages/assignment/c1/a1/versions", "kevin", 3),
     ("GET pages/assignment/c1/a1/students.csv", "kevin", 3),
-    ("GET pages/assignment/c1/a1/submissions.zip", "kevin", 10),
+    ("GET pages/assignment/c1/a1/submissions.zip", "kevin", 5),
 ]
 
 # Uploads of 1 and of 200 things that are new to the database. Rights are looked at twice: before

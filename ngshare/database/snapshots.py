@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, bindparam, delete, select
@@ -89,11 +89,21 @@ def put(connection: Connection, packed: PackedSnapshot) -> int:
     return pk
 
 
+_FILE = (SnapshotFile.path, Blob.size, Blob.digest, Blob.checksum, Blob.encoding == MISSING)
 _FILES = (
-    select(SnapshotFile.path, Blob.size, Blob.digest, Blob.checksum, Blob.encoding == MISSING)
+    select(*_FILE)
     .join(Blob, Blob.digest == SnapshotFile.digest)
     .where(SnapshotFile.snapshot_pk == bindparam("snapshot_pk"))
     .order_by(SnapshotFile.path)
+)
+
+
+_FILES_OF = (
+    select(Snapshot.digest, *_FILE)
+    .join(SnapshotFile, SnapshotFile.snapshot_pk == Snapshot.pk)
+    .join(Blob, Blob.digest == SnapshotFile.digest)
+    .where(Snapshot.digest.in_(bindparam("digests", expanding=True)))
+    .order_by(Snapshot.digest, SnapshotFile.path)
 )
 
 
@@ -101,6 +111,19 @@ def list_files(connection: Connection, snapshot_pk: int) -> list[StoredFile]:
     """The files of a snapshot, sorted by path."""
     rows = connection.execute(_FILES, {"snapshot_pk": snapshot_pk})
     return [StoredFile(*row) for row in rows]
+
+
+def list_files_of(
+    connection: Connection, digests: Collection[bytes]
+) -> dict[bytes, list[StoredFile]]:
+    """The files of at most PKS_A_STATEMENT snapshots by digest, sorted by path.
+
+    Those that are not there any more, or have no files, are left out.
+    """
+    found: dict[bytes, list[StoredFile]] = {}
+    for row in connection.execute(_FILES_OF, {"digests": list(digests)}):
+        found.setdefault(row[0], []).append(StoredFile(*row[1:]))
+    return found
 
 
 def select_unused() -> Select:

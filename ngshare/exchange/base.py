@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import glob
 import os
-import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -255,24 +253,3 @@ class Exchange(abc.Exchange):
         ids = [course_id, assignment_id] if self.path_includes_course else [assignment_id]
         parts = map(folder_name, ids)
         return Path(os.path.abspath(os.path.join(self.assignment_dir, *parts)))
-
-    def find_folders(self, step: str, student: str, assignment: str) -> list[tuple[str, str, Path]]:
-        """The folders of one of nbgrader's steps: (student, assignment, folder), sorted.
-
-        Args:
-            step: such as `coursedir.feedback_directory`.
-            student: a pattern of the shell's kind, as is `assignment`.
-        """
-        structure = self.coursedir.directory_structure
-        pattern = structure.format(nbgrader_step=step, student_id=student, assignment_id=assignment)
-        marked = structure.format(nbgrader_step=step, student_id="\0", assignment_id="\1")
-        names = re.escape(marked)
-        for mark, group in (("\0", "(?P<student>[^/]+)"), ("\1", "(?P<assignment>[^/]+)")):
-            names = names.replace(mark, group, 1).replace(mark, "[^/]+")
-        found = []
-        for path in sorted(glob.glob(pattern, root_dir=self.coursedir.root)):
-            match = re.fullmatch(names, path)
-            folder = Path(self.coursedir.root, path)
-            if match and folder.is_dir():
-                found.append((match["student"], match["assignment"], folder))
-        return found

@@ -11,17 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.exchange import abc
-from nbgrader.utils import parse_utc
 
 from ngshare import wire
 from ngshare.errors import NgShareError
 from ngshare.exchange.base import Exchange
-from ngshare.exchange.folders import TIMESTAMP, folder_name, new_folder
+from ngshare.exchange.folders import TIMESTAMP, find_folders, folder_name, new_folder
 from ngshare.exchange.list import literal, matches
 from ngshare.exchange.local_files import LocalFiles, copy_verified
 from ngshare.exchange.many import run_all
+from ngshare.exchange.submitted import find_duedate, is_wanted
 
 Record = Mapping[str, Any]
 Files = dict[str, Path]  # local files by the SHA-256 of their contents
@@ -62,11 +61,7 @@ class ExchangeCollect(Exchange, abc.ExchangeCollect):
         return {record["student_id"]: record for record in records}
 
     def _duedate(self) -> datetime | None:
-        with Gradebook(self.coursedir.db_url, self.course_id) as gradebook:
-            try:
-                duedate = gradebook.find_assignment(self.assignment_id).duedate
-            except MissingEntry:
-                return None
+        duedate = find_duedate(self.coursedir.db_url, self.course_id, self.assignment_id)
         return duedate and duedate.replace(tzinfo=timezone.utc)
 
     def init_dest(self) -> None:
@@ -96,23 +91,9 @@ class ExchangeCollect(Exchange, abc.ExchangeCollect):
         self.fail_if_any(failures, "These students' submissions could not be collected")
 
     def _is_wanted(self, record: Record) -> bool:
-        """Whether to collect a submission: there is none, or the options ask for this one."""
-        dest = self._dest_path(record)
         there = wire.parse_timestamp(record["timestamp"]).replace(tzinfo=None)
         name = f"{record['student_id']} {self.assignment_id}"
-        if not dest.is_dir():
-            self.log.info("Collecting submission: %s", name)
-            return True
-        here = read_timestamp(dest)
-        is_newer = here is None or there > here
-        if (self.update and is_newer) or (self.before_duedate and there != here):
-            self.log.info("Updating submission: %s", name)
-            return True
-        if self.update:
-            self.log.info("No newer submission to collect: %s", name)
-        else:
-            self.log.info("Submission already exists, use --update to update: %s", name)
-        return False
+        return is_wanted(self, name, self._dest_path(record), there)
 
     def _collect(self, records: Sequence[Record]) -> dict[str, NgShareError | OSError]:
         """Collect submissions; those that failed."""
@@ -130,7 +111,7 @@ class ExchangeCollect(Exchange, abc.ExchangeCollect):
         the given folder.
         """
         collected = glob.escape(self.assignment_id)
-        found = self.find_folders(self.coursedir.submitted_directory, "*", collected)
+        found = find_folders(self.coursedir, self.coursedir.submitted_directory, "*", collected)
         local = LocalFiles(path for _, _, path in found)
         counts = Counter(
             sha256 for each in records for sha256 in {file["sha256"] for file in each["files"]}
@@ -177,15 +158,3 @@ class ExchangeCollect(Exchange, abc.ExchangeCollect):
             if missing:
                 self._fetch(record, new, missing)
             (new / TIMESTAMP).write_text(record["timestamp"], encoding="utf-8")
-
-
-def read_timestamp(folder: Path) -> datetime | None:
-    """When the submission in a folder was handed in, or None if that is not to be read.
-
-    Returns:
-        A naive datetime in UTC, as nbgrader has it.
-    """
-    try:
-        return parse_utc((folder / TIMESTAMP).read_text(encoding="utf-8").strip())
-    except (OSError, ValueError, OverflowError):
-        return None

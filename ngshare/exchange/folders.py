@@ -1,8 +1,10 @@
-"""Local folders: what of them is sent, and how a new one takes the place of an old one."""
+"""Local folders: what is sent, where nbgrader keeps them, and how a new one replaces an old one."""
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -79,6 +81,30 @@ def _check(path: Path, relative: str) -> os.stat_result:
             "and control characters"
         ) from None
     return status
+
+
+def find_folders(
+    coursedir: CourseDirectory, step: str, student: str, assignment: str
+) -> list[tuple[str, str, Path]]:
+    """The folders of one of nbgrader's steps: (student, assignment, folder), sorted.
+
+    Args:
+        step: such as `coursedir.feedback_directory`.
+        student: a pattern of the shell's kind, as is `assignment`.
+    """
+    structure = coursedir.directory_structure
+    pattern = structure.format(nbgrader_step=step, student_id=student, assignment_id=assignment)
+    marked = structure.format(nbgrader_step=step, student_id="\0", assignment_id="\1")
+    names = re.escape(marked)
+    for mark, group in (("\0", "(?P<student>[^/]+)"), ("\1", "(?P<assignment>[^/]+)")):
+        names = names.replace(mark, group, 1).replace(mark, "[^/]+")
+    found = []
+    for path in sorted(glob.glob(pattern, root_dir=coursedir.root)):
+        match = re.fullmatch(names, path)
+        folder = Path(coursedir.root, path)
+        if match and folder.is_dir():
+            found.append((match["student"], match["assignment"], folder))
+    return found
 
 
 def is_folder_name(name: str) -> bool:

@@ -1,17 +1,11 @@
-"""`nbgrader list`, and what formgrader and the assignment list of JupyterLab show.
-
-The form of the lists is that of nbgrader/exchange/default/list.py, as their readers expect it:
-nbgrader/server_extensions/assignment_list/handlers.py and nbgrader/apps/api.py.
-"""
+"""`nbgrader list`, and what formgrader and the assignment list of JupyterLab show."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
-from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -23,13 +17,19 @@ from ngshare.errors import NgShareError
 from ngshare.exchange.base import Exchange
 from ngshare.exchange.cache import Cache, Entry
 from ngshare.exchange.folders import is_folder_name
+from ngshare.exchange.infos import (
+    IDS,
+    Info,
+    entry_of,
+    grouped,
+    ids_of,
+    notebooks_in,
+    submission_info,
+)
 from ngshare.exchange.many import run_all
 from ngshare.exchange.recent import forget
 
-Info = dict[str, Any]
 Job = Callable[[], None]
-
-IDS = ("course_id", "student_id", "assignment_id")
 
 
 class ExchangeList(Exchange, abc.ExchangeList):
@@ -137,8 +137,8 @@ class ExchangeList(Exchange, abc.ExchangeList):
 
     def _assignments(self) -> list[Info]:
         if self.cached:
-            return self._grouped(self._cached())
-        found = self._grouped(self._inbound()) if self.inbound else self._released()
+            return grouped(self._cached())
+        found = grouped(self._inbound()) if self.inbound else self._released()
         if not found and (course_id := literal(self.coursedir.course_id)):
             self.require_role(course_id)
         return found
@@ -217,70 +217,13 @@ class ExchangeList(Exchange, abc.ExchangeList):
         record: Mapping[str, Any] | None,
         copy: Path | None = None,
     ) -> Info:
-        folder = self.assignment_folder(entry.course_id, entry.assignment_id)
-        pages = folder / "feedback" / entry.timestamp
         feedback = record and record["feedback"]
         checksums = (
             {each["path"]: each["checksum"] for each in feedback["files"]} if feedback else {}
         )
-        infos = [notebook_info(name, copy, pages, checksums) for name in sorted(notebooks)]
-        has_local = bool(infos) and all(info["has_local_feedback"] for info in infos)
-        return {
-            **vars(entry),
-            "status": "removed" if self.remove else "submitted",
-            "path": copy and str(copy),
-            "notebooks": infos,
-            "has_local_feedback": has_local,
-            "has_exchange_feedback": bool(infos)
-            and all(info["has_exchange_feedback"] for info in infos),
-            "feedback_updated": any(info["feedback_updated"] for info in infos),
-            "local_feedback_path": str(pages) if has_local else None,
-        }
-
-    def _grouped(self, submissions: list[Info]) -> list[Info]:
-        """Submissions by course, student and assignment, in the order of time."""
-        key = itemgetter(*IDS)
-        submissions.sort(key=itemgetter(*IDS, "timestamp"))
-        return [
-            {**dict(zip(IDS, ids, strict=True)), "status": group[0]["status"], "submissions": group}
-            for ids, group in ((ids, list(group)) for ids, group in groupby(submissions, key))
-        ]
-
-
-def ids_of(info: Info) -> str:
-    """Which submission this is, in a line of the log."""
-    return " ".join(info[key] for key in (*IDS, "timestamp"))
-
-
-def entry_of(record: Mapping[str, Any]) -> Entry:
-    """Which submission a record is about."""
-    return Entry(*(record[key] for key in (*IDS, "timestamp")))
-
-
-def notebook_info(name: str, copy: Path | None, pages: Path, checksums: Mapping[str, str]) -> Info:
-    """What is known about the feedback on one notebook of a submission.
-
-    Args:
-        copy: the copy of the submission on this computer.
-        pages: where its feedback is, once it is fetched.
-        checksums: the MD5 of each page that the server has.
-    """
-    page = pages / f"{name}.html"
-    local = hashlib.md5(page.read_bytes()).hexdigest() if page.is_file() else None
-    released = checksums.get(page.name)
-    return {
-        "notebook_id": name,
-        "path": copy and str(copy / f"{name}.ipynb"),
-        "has_local_feedback": local is not None,
-        "has_exchange_feedback": released is not None,
-        "local_feedback_path": str(page) if local else None,
-        "feedback_updated": None not in (local, released) and local != released,
-    }
-
-
-def notebooks_in(folder: Path) -> list[str]:
-    """The names of the notebooks at the top of a folder."""
-    return [path.stem for path in folder.glob("*.ipynb")]
+        folder = self.assignment_folder(entry.course_id, entry.assignment_id)
+        status = "removed" if self.remove else "submitted"
+        return submission_info(entry, status, notebooks, checksums, folder, copy)
 
 
 def matches(name: str, pattern: str) -> bool:

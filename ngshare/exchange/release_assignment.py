@@ -8,7 +8,7 @@ from nbgrader.exchange import abc
 
 from ngshare.errors import Conflict
 from ngshare.exchange.base import Exchange
-from ngshare.exchange.folders import files_to_send
+from ngshare.exchange.folders import files_to_send, find_folders
 from ngshare.exchange.recent import forget
 
 
@@ -29,7 +29,7 @@ class ExchangeReleaseAssignment(Exchange, abc.ExchangeReleaseAssignment):
                 f"{self.src_path} is missing: run `nbgrader generate_assignment "
                 f"{self.assignment_id}` first"
             )
-        names = [name for _, name, _ in self.find_folders(directory, ".", "*")]
+        names = [name for _, name, _ in find_folders(self.coursedir, directory, ".", "*")]
         self.fail_not_found(f"There is no folder {self.src_path}", self.assignment_id, names)
 
     def init_dest(self) -> None:

@@ -12,10 +12,10 @@ from nbgrader.exchange import abc
 from ngshare import wire
 from ngshare.errors import LocalFileError
 from ngshare.exchange.base import Exchange
-from ngshare.exchange.collect import read_timestamp
-from ngshare.exchange.folders import TIMESTAMP
+from ngshare.exchange.folders import TIMESTAMP, find_folders
 from ngshare.exchange.many import run_all
 from ngshare.exchange.recent import forget
+from ngshare.exchange.submitted import read_timestamp
 
 
 class ExchangeReleaseFeedback(Exchange, abc.ExchangeReleaseFeedback):
@@ -30,13 +30,13 @@ class ExchangeReleaseFeedback(Exchange, abc.ExchangeReleaseFeedback):
         students = self.coursedir.student_id or "*"
         self.src_paths = {
             student: folder
-            for student, _, folder in self.find_folders(
-                directory, students, glob.escape(self.assignment_id)
+            for student, _, folder in find_folders(
+                self.coursedir, directory, students, glob.escape(self.assignment_id)
             )
             if student not in excluded and any(folder.glob("*.html"))
         }
         if not self.src_paths:
-            names = {name for _, name, _ in self.find_folders(directory, students, "*")}
+            names = {name for _, name, _ in find_folders(self.coursedir, directory, students, "*")}
             self.fail_not_found(
                 f'There is no feedback on "{self.assignment_id}" to release: run '
                 f"`nbgrader generate_feedback {self.assignment_id}` first",

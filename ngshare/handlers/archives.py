@@ -7,13 +7,14 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from ngshare.database import blobs
 from ngshare.database.blobs import PackedBlob, Reference
 from ngshare.errors import InvalidRequest, TooLarge
+from ngshare.handlers.zips import ZipWriter
 from ngshare.limits import Limits
 from ngshare.spool import BLOCK_BYTES, Spool
 
@@ -32,7 +33,6 @@ UNREADABLE = (
     RecursionError,
     ValueError,
 )
-COMPRESSION_LEVEL = 1
 
 Files = dict[str, PackedBlob | Reference]
 
@@ -171,8 +171,9 @@ class TarWriter:
     def close_file(self) -> None:
         self._pieces.append(bytes(self._padding))
 
-    def close(self) -> None:
-        self._pieces.append(bytes(2 * tarfile.BLOCKSIZE))
+    def close(self) -> Iterator[bytes]:
+        yield self.take()
+        yield bytes(2 * tarfile.BLOCKSIZE)
 
     def take(self) -> bytes:
         """What was made since the last time."""
@@ -180,49 +181,4 @@ class TarWriter:
         return b"".join(pieces)
 
 
-class ZipWriter:
-    """The same for a zip archive."""
-
-    def __init__(self, at: datetime) -> None:
-        self._at = at.timetuple()[:6]
-        self._pieces: list[bytes] = []
-        self._zip = zipfile.ZipFile(_Sink(self._pieces.append), "w")
-
-    def open(self, path: str, size: int) -> None:
-        member = zipfile.ZipInfo(path, self._at)
-        member.compress_type = zipfile.ZIP_DEFLATED
-        member._compresslevel = COMPRESSION_LEVEL  # type: ignore[attr-defined]
-        member.external_attr = (stat.S_IFREG | 0o644) << 16
-        self._file = self._zip.open(member, "w", force_zip64=size >= 1 << 30)
-
-    def write(self, content: bytes) -> None:
-        self._file.write(content)
-
-    def close_file(self) -> None:
-        self._file.close()
-
-    def close(self) -> None:
-        self._zip.close()
-
-    def take(self) -> bytes:
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        return data
-
-
-class _Sink(io.RawIOBase):
-    """Takes what is written, and can't go back."""
-
-    def __init__(self, take: Callable[[bytes], None]) -> None:
-        self._take = take
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._take(bytes(data))
-        return len(data)
-
-
 Writer = TarWriter | ZipWriter
-WRITERS: dict[str, type[Writer]] = {TAR: TarWriter, ZIP: ZipWriter}

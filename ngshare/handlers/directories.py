@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import msgspec
 from cachetools import LRUCache
@@ -15,11 +12,19 @@ from cachetools import LRUCache
 from ngshare import wire
 from ngshare.database import blobs, snapshots
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
-from ngshare.errors import ContentLost, DamagedContent, InvalidRequest, NotFound
+from ngshare.errors import InvalidRequest, NotFound
 from ngshare.handlers import archives
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.bodies import parse_content_type
 from ngshare.handlers.listings import describe_file
+from ngshare.handlers.sending import (
+    BATCH_BYTES,
+    cut,
+    manifest_digest,
+    read_chunks,
+    require_complete,
+    send_archive,
+)
 from ngshare.handlers.uploads import decode_files
 
 if TYPE_CHECKING:
@@ -27,7 +32,6 @@ if TYPE_CHECKING:
 
     from ngshare.assignments import ReleasedFiles
 
-BATCH_BYTES = 1 << 20
 CACHED_BYTES = 16 << 20  # encoded contents of short files: those of an assignment of the day
 JSON_NEWLINE = rb"\n"
 
@@ -58,7 +62,7 @@ def _decode(handler: BaseHandler, media_type: str, text: Iterator[bytes] | None)
     limits, spool = handler.settings["limits"], handler.body.new_spool()
     packer = archives.Packer(limits, spool)
     parts = handler.body.files
-    if media_type in archives.WRITERS:
+    if media_type in archives.KINDS:
         files = archives.unpack(media_type, handler.body.spool, packer)
     elif text is None and not parts:
         raise InvalidRequest("Please supply files")
@@ -96,7 +100,7 @@ class DirectoryHandler(BaseHandler):
         selected = self._select(files)
         media_type = self._archive_type()
         if media_type is None:
-            keys["sha256"] = _manifest_digest(files).hex()
+            keys["sha256"] = manifest_digest(files).hex()
             if self.flag("list_only"):
                 self.answer(**keys, files=[describe_file(file) for file in selected])
                 return False
@@ -126,7 +130,7 @@ class DirectoryHandler(BaseHandler):
         """The first media type that the caller accepts, if it is that of an archive."""
         for choice in self.request.headers.get("Accept", "").split(","):
             media_type = choice.partition(";")[0].strip().lower()
-            if media_type in archives.WRITERS:
+            if media_type in archives.KINDS:
                 return media_type
             if media_type in ("application/json", "application/*", "*/*"):
                 break
@@ -136,7 +140,7 @@ class DirectoryHandler(BaseHandler):
         self.set_header("Content-Type", "application/json")
         opening = msgspec.json.encode({"success": True, **keys})
         self.write(opening[:-1] + b',"files":[')
-        for number, batch in enumerate(_batches(files)):
+        for number, batch in enumerate(cut(files)):
             if number:
                 await self.flush()
                 self.write(b",")
@@ -163,7 +167,7 @@ class DirectoryHandler(BaseHandler):
         """Send a file chunk by chunk, as the client takes them."""
         self.write(_open_entry(file))
         lines = _Lines()
-        async for text in _chunks(self, file, lines.add):
+        async for text in read_chunks(self, file, lines.add):
             self.write(text)
             del text  # of which the stream has a copy
             await self.flush()
@@ -174,120 +178,6 @@ def note_fetch(handler: BaseHandler, released: ReleasedFiles) -> None:
     """Have it written down, soon, that the caller has got files of an assignment."""
     if released.fetched is not None and handler.request.method == "GET":
         handler.settings["fetch_log"].note(released.fetched)
-
-
-def require_complete(files: Iterable[StoredFile]) -> None:
-    """Raise ContentLost if one of the files was lost by an earlier release."""
-    if missing := next((file for file in files if file.is_missing), None):
-        raise ContentLost(
-            f"The file {missing.path} was lost before this site was upgraded from ngshare 0.6, "
-            "so its directory can't be fetched as a whole; list_only=true lists it. The "
-            "manual's page on upgrading tells what the admin can do"
-        )
-
-
-async def _chunks(
-    handler: BaseHandler, file: StoredFile, convert: Callable[[bytes], bytes]
-) -> AsyncIterator[bytes]:
-    """The content of a long file, converted in the thread that reads it.
-
-    Raises:
-        KeyError: it is not stored any more.
-        DamagedContent: it is not what its digest says.
-    """
-    digest = hashlib.sha256()
-
-    def load(seq: int) -> bytes:
-        chunk = handler.database.read(blobs.load_chunk, file.digest, seq)
-        digest.update(chunk)
-        return convert(chunk)
-
-    for seq in range(-(-file.size // blobs.CHUNK_BYTES)):
-        yield await handler.work(handler.database.readers, partial(load, seq))
-    if digest.digest() != file.digest:
-        raise DamagedContent(file.digest)
-
-
-async def send_archive(
-    handler: BaseHandler, files: Sequence[StoredFile], media_type: str, at: datetime, name: str
-) -> None:
-    """Answer with an archive, of which a short piece is in memory at a time.
-
-    Args:
-        at: the time that its files have.
-        name: what it is to be saved as, without the ending.
-
-    Raises:
-        KeyError: a content is not stored any more.
-        DamagedContent: a content is not what its digest says.
-    """
-    kind = archives.KINDS[media_type]
-    threads = handler.database.readers
-    digest = await handler.work(threads, partial(_manifest_digest, files))
-    etag = f'"{digest.hex()}-{int(at.timestamp())}-{kind}"'
-    handler.set_header("ETag", etag)
-    handler.set_header("Vary", "Accept")
-    handler.set_header("Cache-Control", "private, no-cache")
-    if etag in handler.request.headers.get("If-None-Match", ""):
-        handler.set_status(304)
-        handler.finish()
-        return
-    handler.set_header("Content-Type", media_type)
-    handler.set_header("Content-Disposition", attachment(f"{name}.{kind}"))
-    writer = archives.WRITERS[media_type](at)
-
-    def add_chunk(chunk: bytes) -> bytes:
-        writer.write(chunk)
-        return writer.take()
-
-    def add_files(batch: Sequence[StoredFile]) -> bytes:
-        contents = handler.database.read(blobs.load, {file.digest for file in batch})
-        for file in batch:
-            writer.open(file.path, file.size)
-            writer.write(contents[file.digest])
-            writer.close_file()
-        return writer.take()
-
-    for batch in _batches(files):
-        if batch[0].size <= BATCH_BYTES:
-            handler.write(await handler.work(threads, partial(add_files, batch)))
-            await handler.flush()
-            continue
-        writer.open(batch[0].path, batch[0].size)
-        async for piece in _chunks(handler, batch[0], add_chunk):
-            handler.write(piece)
-            del piece  # of which the stream has a copy
-            await handler.flush()
-        writer.close_file()
-    await handler.work(threads, writer.close)  # a zip's list of what is in it may be long
-    handler.finish(writer.take())
-
-
-async def send_file(handler: BaseHandler, file: StoredFile) -> None:
-    """Answer with one file as it is, piece by piece; what it is has to be in the headers already.
-
-    Raises:
-        ContentLost, DamagedContent, NotFound: its content is not to be had.
-    """
-    require_complete([file])
-    handler.set_header("Content-Length", str(file.size))
-    try:
-        async for chunk in _chunks(handler, file, bytes):
-            handler.write(chunk)
-            del chunk  # of which the stream has a copy
-            await handler.flush()
-    except KeyError:
-        raise NotFound("This file was purged just now") from None
-    handler.finish()
-
-
-def attachment(name: str) -> str:
-    """The header Content-Disposition of a file to be saved under a name."""
-    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-
-
-def _manifest_digest(files: Sequence[StoredFile]) -> bytes:
-    return wire.manifest_digest((file.path, file.digest) for file in files)
 
 
 def _path_and_folders(path: str) -> Iterator[str]:
@@ -324,17 +214,3 @@ class _Lines:
 
     def end(self) -> bytes:
         return wire.encode_content(self._rest, JSON_NEWLINE)
-
-
-def _batches(files: Sequence[StoredFile]) -> Iterator[list[StoredFile]]:
-    """Cut a directory where the sizes add up to BATCH_BYTES; a longer file goes alone."""
-    batch: list[StoredFile] = []
-    size = 0
-    for file in files:
-        if batch and size + file.size > BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(file)
-        size += file.size
-    if batch:
-        yield batch

@@ -23,8 +23,8 @@ from ngshare.limits import UNLIMITED, Limits
 from ngshare.moves.layout import from_mtime
 from ngshare.moves.report import Report
 from ngshare.spool import BLOCK_BYTES, Spool
+from ngshare.untrusted import MAX_DEPTH
 
-MAX_DEPTH = 50  # of folders in folders, each of which is open while what is in it is read
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 FILE = os.O_RDONLY | os.O_NONBLOCK  # a pipe that nobody writes is opened at once, and refused
 

@@ -23,12 +23,8 @@ from ngshare.moves import contents, queries
 from ngshare.moves.importing import Progress
 from ngshare.moves.layout import (
     FEEDBACK,
-    FEEDBACK_OF_STUDENTS,
-    INBOUND,
     NOTEBOOK,
-    OUTBOUND,
     PAGE,
-    SECRET,
     TIMESTAMP,
     FolderName,
     page_of_secret,
@@ -37,6 +33,8 @@ from ngshare.moves.layout import (
     to_mtime,
 )
 from ngshare.moves.report import Report
+from ngshare.volume import FEEDBACK as FEEDBACK_OF_STUDENTS
+from ngshare.volume import INBOUND, OUTBOUND, SECRET
 
 # As nbgrader makes them, see nbgrader/exchange/default.
 ROOT_MODE = 0o777

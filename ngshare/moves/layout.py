@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-OUTBOUND = "outbound"
-INBOUND = "inbound"
+from ngshare.volume import FEEDBACK as FEEDBACK_OF_STUDENTS
+from ngshare.volume import INBOUND, OUTBOUND
+
 FEEDBACK = "feedback"
-FEEDBACK_OF_STUDENTS = "feedback_public"
 PARTS = (OUTBOUND, INBOUND, FEEDBACK, FEEDBACK_OF_STUDENTS)
 TIMESTAMP = "timestamp.txt"
-SECRET = "submission_secret.txt"
 NOTEBOOK = ".ipynb"
 PAGE = ".html"
 

@@ -15,13 +15,9 @@ from ngshare.errors import LocalFileError
 from ngshare.moves.directory import Directory
 from ngshare.moves.layout import (
     FEEDBACK,
-    FEEDBACK_OF_STUDENTS,
-    INBOUND,
     NOTEBOOK,
-    OUTBOUND,
     PAGE,
     PARTS,
-    SECRET,
     TIMESTAMP,
     FolderName,
     from_mtime,
@@ -31,6 +27,8 @@ from ngshare.moves.layout import (
 )
 from ngshare.moves.report import Report
 from ngshare.spool import Spool
+from ngshare.volume import FEEDBACK as FEEDBACK_OF_STUDENTS
+from ngshare.volume import INBOUND, OUTBOUND, SECRET
 
 CLOCKS_DIFFER = timedelta(minutes=5)  # at most
 LONGEST_SECRET_BYTES = 64 << 10

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from ngshare import audit, wire
-from ngshare.handlers.directories import attachment
+from ngshare.handlers.sending import attachment
 from ngshare.pages.base import PageHandler
-from ngshare.spreadsheets import encode_rows
+from ngshare.spreadsheets import encode_file, encode_rows
 
 MAX_ROWS = 100_000
 ROWS_AT_ONCE = 1000
@@ -41,7 +41,7 @@ class AuditCsvHandler(PageHandler):
             if start == 0:
                 self.set_header("Content-Type", "text/csv; charset=UTF-8")
                 self.set_header("Content-Disposition", attachment("ngshare-audit-log.csv"))
-                self.write(_encode([HEADINGS]))
+                self.write(encode_file(HEADINGS))
             self.write(_encode(row[:-1] for row in rows))
             await self.flush()
             if len(rows) < ROWS_AT_ONCE:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,7 +18,7 @@ import msgspec
 
 from ngshare import wire
 from ngshare.errors import InvalidRequest, NotFound
-from ngshare.pages.base import PageHandler
+from ngshare.pages.base import PageHandler, render_part
 
 TITLES = {"browsers": "Login", "openapi": "This description", "old_database": "Database"}
 # One is the browser's own; the other may clear the database of a site where ngshare is tried.
@@ -25,30 +27,31 @@ NOT_TRIED = ("finishLogin", "dumpDatabase")
 
 class ApiHandler(PageHandler):
     async def get(self) -> None:
-        document = msgspec.json.decode(self.settings["openapi"])
-        calls = list(_describe_calls(document))
+        prefix = self.settings["prefix"]
+        told = _describe(self.settings["openapi"], prefix)
+        parts = told.parts
         tried = self.argument("call") or None
-        url = problem = None
         if tried is not None:
+            call = _find(told.calls, tried)
+            url = problem = None
             try:
-                url = self._url_of(_find(calls, tried))
+                url = self._url_of(call)
             except InvalidRequest as error:
                 problem = error.message
-        groups: dict[str, list[dict[str, Any]]] = {}
-        for call in calls:
-            groups.setdefault(call["group"], []).append(call)
-        self.render_page(
-            "api.html",
-            groups=groups,
-            shapes=_describe_shapes(document),
-            statuses=_describe_statuses(document),
-            description=document["info"]["description"],
-            tried=tried,
-            given=self._given,
-            call_url=url,
-            curl=self._curl(url) if url else None,
-            problem=problem,
-        )
+            part = render_part(
+                "api_call.html",
+                prefix=prefix,
+                call=call,
+                shapes=told.shapes,
+                tried=tried,
+                given=self._given,
+                call_url=url,
+                curl=self._curl(url) if url else None,
+                problem=problem,
+                form_token=self.form_token(),
+            )
+            parts = {**parts, tried: part}
+        self.render_page("api.html", told=told, parts=parts)
 
     def _given(self, name: str) -> list[str]:
         """The values of an argument of the call that is tried: those that are not empty."""
@@ -91,6 +94,40 @@ def _find(calls: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 # ---- the document in words ----
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What the page says to everybody.
+
+    Attributes:
+        parts: of the page, by the id of the call that they describe.
+        end: the last part.
+    """
+
+    description: str
+    calls: list[dict[str, Any]]
+    groups: dict[str, list[dict[str, Any]]]
+    shapes: dict[str, dict[str, Any]]
+    parts: dict[str, str]
+    end: str
+
+
+@lru_cache(maxsize=1)
+def _describe(openapi: bytes, prefix: str) -> _Described:
+    """Takes so long that other calls would notice it if it were done for each page."""
+    document = msgspec.json.decode(openapi)
+    calls = list(_describe_calls(document))
+    shapes = _describe_shapes(document)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for call in calls:
+        groups.setdefault(call["group"], []).append(call)
+    common = {"prefix": prefix, "shapes": shapes}
+    parts = {
+        call["id"]: render_part("api_call.html", **common, call=call, tried=None) for call in calls
+    }
+    end = render_part("api_shapes.html", **common, statuses=_describe_statuses(document))
+    return _Described(document["info"]["description"], calls, groups, shapes, parts, end)
 
 
 def _describe_calls(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

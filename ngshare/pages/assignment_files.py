@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ngshare import progress, roster_files, wire
+from ngshare import overviews, progress, wire
+from ngshare.database import snapshots
 from ngshare.database.snapshots import StoredFile
 from ngshare.errors import NotFound
-from ngshare.listings import ListedSubmission
+from ngshare.handlers.archives import ZIP
+from ngshare.handlers.sending import ArchiveAnswer
 from ngshare.pages.base import PageHandler
-from ngshare.pages.downloads import send_zip
+from ngshare.spreadsheets import encode_file
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+log = logging.getLogger("ngshare")
 
 CSV = "text/csv; charset=UTF-8"
 CSV_COLUMNS = (
@@ -29,30 +37,69 @@ CSV_COLUMNS = (
     "feedback_released",
     "feedback_on_last",
 )
+FILES_AT_ONCE = 2000  # whose names are in memory
+LOSSES = "MISSING.txt"
+LOGGED = 10  # of the losses, which may be many
+ADVICE = "The admin can run `ngshare check`, which names all damage, and restore a backup."
 NOT_IN_FOLDERS = re.compile(r'^\.|[%/\\:<>"|?*\x00-\x1f\x7f]')
 
 
 class AllSubmissionsZipHandler(PageHandler):
-    """Everybody's latest submission, each in a folder of its student's name."""
+    """Everybody's latest submission, each in a folder of its student's name.
+
+    Which ones is settled at the beginning; their files are looked up while others are sent. What
+    is not to be had is named in a file LOSSES.
+    """
 
     async def get(self, course_id: str, assignment_id: str) -> None:
-        found = await self.read_long(
-            progress.latest_submissions, self.identity, course_id, assignment_id
+        latest = await self.read_long(
+            overviews.latest_submissions, self.identity, course_id, assignment_id
         )
-        if not found:
+        if not latest:
             raise NotFound("Nobody has submitted anything yet")
-        files = await self.compute(_in_folders, found)
-        at = max(submission.at for submission in found)
-        del found  # which is as much again
-        await send_zip(self, files, at, course_id, assignment_id)
+        at = max(submission.at for submission in latest)
+        archive = ArchiveAnswer(self, ZIP, at, f"{course_id}-{assignment_id}")
+        losses: list[str] = []
+        for part in _cut(latest):
+            files = await self.read_long(_list_files, part, losses)
+            await archive.add(files, lambda file: losses.append(_describe_loss(file)))
+        if losses:
+            where = f"{course_id}/{assignment_id}"
+            log.error("%s: %s lacks: %s", self.request_id, where, " ".join(losses[:LOGGED]))
+            await archive.add_text(LOSSES, "\n".join([*losses, ADVICE, ""]))
+        await archive.finish()
 
 
-def _in_folders(found: Sequence[ListedSubmission]) -> list[StoredFile]:
-    return [
-        replace(file, path=f"{_folder(submission.student_id)}/{file.path}")
-        for submission in found
-        for file in submission.files or []
-    ]
+def _cut(latest: Sequence[Any]) -> Iterator[list[Any]]:
+    """Parts of few submissions and, unless there is but one, few files."""
+    part: list[Any] = []
+    count = 0
+    for submission in latest:
+        count += submission.file_count
+        if part and (count > FILES_AT_ONCE or len(part) == snapshots.PKS_A_STATEMENT):
+            yield part
+            part, count = [], submission.file_count
+        part.append(submission)
+    yield part
+
+
+def _list_files(connection: Connection, part: Sequence[Any], losses: list[str]) -> list[StoredFile]:
+    """The files of these submissions, in folders."""
+    found = snapshots.list_files_of(connection, {submission.digest for submission in part})
+    files = []
+    for submission in part:
+        folder = _folder(submission.student_id)
+        own = found.get(submission.digest, [])
+        if len(own) < submission.file_count:
+            losses.append(f"The submission of {folder} was erased before it could be packed.")
+            continue
+        files += [replace(file, path=f"{folder}/{file.path}") for file in own]
+    return files
+
+
+def _describe_loss(file: StoredFile) -> str:
+    folder, _, path = file.path.partition("/")
+    return f"The file {path} that {folder} has submitted is lost or damaged in the database."
 
 
 def _folder(student_id: str) -> str:
@@ -78,4 +125,4 @@ def _write_csv(rows: Sequence[Any]) -> bytes:
             "yes" if row.last_at and row.feedback_for == row.last_at else "no",
         ]
 
-    return roster_files.write_csv(CSV_COLUMNS, map(cells, rows))
+    return encode_file(CSV_COLUMNS, map(cells, rows))

@@ -16,7 +16,7 @@ from ngshare import __version__, wire
 from ngshare.errors import InvalidRequest, NgShareError, NotFound, PermissionDenied
 from ngshare.handlers.base import BaseHandler
 from ngshare.handlers.browsers import version_of
-from ngshare.handlers.directories import attachment
+from ngshare.handlers.sending import attachment
 from ngshare.tables import View
 
 CONTENT_SECURITY_POLICY = (
@@ -65,6 +65,9 @@ def static(context: Context, name: str) -> str:
     return f"{context['prefix']}{name}?v={context['static_versions'][name]}"
 
 
+_template_function(wire.is_legal_name)
+
+
 @_template_filter
 def iso(at: datetime) -> str:
     """For the attribute of a time element."""
@@ -97,6 +100,11 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def render_part(template: str, **values: Any) -> str:
+    """A part of a page, which knows nothing but these values, the functions and the filters."""
+    return _templates.get_template(template).render(**values)
+
+
 class PageHandler(BaseHandler):
     """A page for people; a form is posted to the page that it is on.
 
@@ -125,7 +133,7 @@ class PageHandler(BaseHandler):
             version=__version__,
             identity=self._caller(),
             notice=self._take_notice(),
-            form_token=self._form_token(),
+            form_token=self.form_token(),
             hub_home=self._hub_home(),
             static_versions={name: version_of(file) for name, file in static_files.items()},
             stand_alone=self.stand_alone,
@@ -207,7 +215,7 @@ class PageHandler(BaseHandler):
 
     # ---- forms ----
 
-    def _form_token(self) -> str:
+    def form_token(self) -> str:
         """What forms send along as `_xsrf`."""
         if self.stand_alone or self._identity is None:
             return ""

@@ -10,12 +10,12 @@ import msgspec
 
 from ngshare import raw_rows, raw_tables
 from ngshare.errors import InvalidRequest
-from ngshare.handlers.directories import attachment
+from ngshare.handlers.sending import attachment
 from ngshare.pages.base import PageHandler
 from ngshare.permissions import require_admin
 from ngshare.raw_rows import Filter, RawView
 from ngshare.raw_tables import RawTable
-from ngshare.spreadsheets import encode_rows
+from ngshare.spreadsheets import encode_file, encode_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -154,7 +154,7 @@ def _encode_json(table: RawTable, rows: list[list[Any]], is_first: bool) -> str:
 
 
 def _csv_heading(table: RawTable) -> str:
-    return ",".join(table.columns) + "\r\n"
+    return encode_file(table.columns).decode()
 
 
 # By the name of the format: the media type, a part, what comes before and what after all parts.

@@ -10,13 +10,8 @@ from ngshare import assignments, feedback, submissions
 from ngshare.database.snapshots import StoredFile
 from ngshare.errors import NotFound
 from ngshare.handlers.archives import ZIP
-from ngshare.handlers.directories import (
-    attachment,
-    note_fetch,
-    require_complete,
-    send_archive,
-    send_file,
-)
+from ngshare.handlers.directories import note_fetch
+from ngshare.handlers.sending import attachment, require_complete, send_archive, send_file
 from ngshare.pages.base import PageHandler
 
 # Others wrote it, and the Hub's cookies live on this host: it runs no script, sends no form, asks

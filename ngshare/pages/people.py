@@ -12,6 +12,7 @@ from ngshare.permissions import require_instructor
 from ngshare.roster_files import COLUMNS, Roster
 from ngshare.roster_plans import Plan
 from ngshare.rosters import Person
+from ngshare.spreadsheets import encode_file
 
 CSV = "text/csv; charset=UTF-8"
 SHOWN_ROWS = 200  # of a preview, of each kind
@@ -101,7 +102,7 @@ class RosterFileHandler(PageHandler):
     async def get(self, course_id: str) -> None:
         people = await self.read_long(rosters.list_students, self.identity, course_id)
         rows = [(p.username, p.first_name, p.last_name, p.email) for p in people]
-        content = await self.compute(roster_files.write_csv, COLUMNS, rows)
+        content = await self.compute(encode_file, COLUMNS, rows)
         self.answer_file(content, CSV, f"{course_id}-roster.csv")
 
 

@@ -11,6 +11,7 @@ from ngshare.errors import InvalidRequest, NgShareError, StorageFull
 from ngshare.handlers.submissions import submit
 from ngshare.listings import NOTEBOOK
 from ngshare.pages.base import PageHandler
+from ngshare.permissions import enter_course
 from ngshare.submissions import OTHER_FILES
 from ngshare.tables import View
 
@@ -141,6 +142,7 @@ class SubmissionsHandler(PageHandler):
             assignment_id=assignment_id,
             student_id=student_id,
             submissions=rows,
+            is_member=(await self.read(enter_course, self.identity, course_id)).is_member,
         )
 
 
@@ -154,4 +156,5 @@ class FeedbackHandler(PageHandler):
             assignment_id=assignment_id,
             student_id=student_id,
             feedback=found,
+            is_member=(await self.read(enter_course, self.identity, course_id)).is_member,
         )

@@ -28,6 +28,8 @@ VERBS = {
     "submit": "ExchangeSubmit",
 }
 
+VOLUMES = {"untrusted", "volume"}
+
 
 @pytest.fixture
 def config() -> Config:
@@ -196,14 +198,17 @@ def test_a_star_names_the_courses_if_there_are_several(school: School) -> None:
     assert "You teach no course" in school.alice.nbgrader("collect", "ps1", status=1)
 
 
-def test_importing_the_plugin_loads_nothing_of_the_server() -> None:
-    script = """
+@pytest.mark.parametrize(
+    ("module", "needs"), [("ngshare.exchange", set()), ("ngshare.exchange.volume", VOLUMES)]
+)
+def test_importing_the_plugin_loads_nothing_of_the_server(module: str, needs: set[str]) -> None:
+    script = f"""
 import sys
-import ngshare.exchange
+import {module}
 print(*sorted(name for name in sys.modules if name.startswith("ngshare.")))
 """
     root = Path(ngshare.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr
     parts = {name.split(".")[1] for name in done.stdout.split()}
-    assert parts == {"client", "errors", "exchange", "wire", "workplace"}
+    assert parts == {"client", "errors", "exchange", "wire", "workplace"} | needs

@@ -177,6 +177,16 @@ def test_the_doctor_sees_whether_nbgrader_uses_ngshare(place: Place) -> None:
     assert complaints == ""
 
 
+def test_the_doctor_knows_that_the_volume_exchange_does_not_use_the_server(place: Place) -> None:
+    place.configure(
+        "from ngshare.exchange import configure_exchange",
+        "configure_exchange(c)",
+        'c.ExchangeFactory.list = "ngshare.exchange.volume.ExchangeList"',
+    )
+    wrong = place.run("ngshare.doctor", status=1)[0].splitlines()[-1]
+    assert "does not use ngshare, but ngshare.exchange.volume.list.ExchangeList. Write" in wrong
+
+
 def test_where_nbgrader_uses_ngshare_all_is_well(place: Place, course: Api) -> None:
     place.environment["NGSHARE_URL"] = ""
     place.configure(

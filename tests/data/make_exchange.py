@@ -11,6 +11,7 @@ import random
 import tarfile
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
@@ -37,9 +38,16 @@ def write(path: Path, text: str) -> None:
 
 
 class Course:
-    """A course with a folder of its instructor's, and one for all its students."""
+    """A course with a folder of its instructor's, and one for all its students.
 
-    def __init__(self, course_id: str, folder: Path, root: Path) -> None:
+    Args:
+        verbs: the exchange's classes.
+    """
+
+    def __init__(
+        self, course_id: str, folder: Path, root: Path, verbs: ModuleType = default
+    ) -> None:
+        self.verbs = verbs
         self.home = folder / course_id
         self.work = folder / f"work of {course_id}"
         self.config = Config()
@@ -63,25 +71,25 @@ class Course:
         folder = self.home / "release" / assignment_id
         write(folder / f"{assignment_id}.ipynb", notebook(f"# {assignment_id}"))
         write(folder / "data" / "x.csv", "1,2\n3,4\n")
-        self.run(default.ExchangeReleaseAssignment, assignment_id)
+        self.run(self.verbs.ExchangeReleaseAssignment, assignment_id)
 
     def submit(self, assignment_id: str, student_id: str) -> None:
         folder = self.work / assignment_id
         write(folder / f"{assignment_id}.ipynb", notebook(f"x = {words.getrandbits(32)}"))
         write(folder / "data" / "x.csv", "1,2\n3,4\n")
         write(folder / "empty", "")
-        self.run(default.ExchangeSubmit, assignment_id, student_id)
+        self.run(self.verbs.ExchangeSubmit, assignment_id, student_id)
 
     def give_feedback(self, assignment_id: str) -> None:
         """Collect what is newest, and release feedback on it."""
-        self.run(default.ExchangeCollect, assignment_id, update=True, check_owner=False)
+        self.run(self.verbs.ExchangeCollect, assignment_id, update=True, check_owner=False)
         for folder in sorted(self.home.glob(f"submitted/*/{assignment_id}")):
             feedback = self.home / "feedback" / folder.parent.name / assignment_id
             for name in ("timestamp.txt", "submission_secret.txt"):
                 write(feedback / name, (folder / name).read_text(encoding="utf-8"))
             page = f"<p>{words.getrandbits(32)} points</p>"
             write(feedback / f"{assignment_id}.html", page)
-        self.run(default.ExchangeReleaseFeedback, assignment_id)
+        self.run(self.verbs.ExchangeReleaseFeedback, assignment_id)
 
 
 def main() -> None:

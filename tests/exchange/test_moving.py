@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import ModuleType
 
+import pytest
+from nbgrader.exchange import default
+
+from ngshare.exchange import volume
 from ngshare.moving_commands import ImportExchange
 from tests.data.make_exchange import Course
 from tests.exchange.conftest import Service
@@ -12,19 +17,20 @@ from tests.exchange.people import COURSE, School, tree
 from tests.moving import command
 
 
+@pytest.mark.parametrize("verbs", [default, volume], ids=["directory", "volume"])
 def test_after_the_move_nbgrader_collects_and_students_fetch_their_feedback(
-    school: School, service: Service, tmp_path: Path
+    school: School, service: Service, tmp_path: Path, verbs: ModuleType
 ) -> None:
     root = tmp_path / "exchange"
     root.mkdir(mode=0o777)
-    before = Course(COURSE, tmp_path / "before", root)
+    before = Course(COURSE, tmp_path / "before", root, verbs)
     with school.grace.at_work():
         before.release("ps1")
         before.submit("ps1", "alice")
         before.give_feedback("ps1")
         before.submit("ps1", "alice")
         before.submit("ps1", "bob")
-    [first, second] = sorted(path for path in (root / COURSE / "inbound").glob("alice+*"))
+    [first, second] = sorted((root / COURSE / "inbound").glob("**/alice+*"))
     first_at, second_at = (path.name.split("+")[2] for path in (first, second))
     arguments = service.process.args
     assert isinstance(arguments, list)
@@ -42,7 +48,7 @@ def test_after_the_move_nbgrader_collects_and_students_fetch_their_feedback(
     assert f"alice ps1 {second_at} (no feedback available)" in listed
     assert listed.count("alice ps1") == 2
     school.alice.nbgrader("fetch_feedback", "ps1")
-    [page] = (root / COURSE / "feedback").iterdir()
+    [page] = (root / COURSE).glob("feedback*/**/*.html")
     feedback = school.alice.work / "ps1/feedback"
     assert tree(feedback) == {f"{first_at}/ps1.html": page.read_bytes()}
 

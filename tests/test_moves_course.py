@@ -11,7 +11,10 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +25,10 @@ from ngshare.database import integrity
 from ngshare.database.blobs import MISSING
 from ngshare.database.engine import Database, make_engine
 from ngshare.errors import Conflict
-from ngshare.moves.archive import DamagedArchive
+from ngshare.moves.archive import DamagedArchive, Reader, Writer
 from ngshare.moves.course_export import export_course
 from ngshare.moves.course_import import import_course
+from ngshare.moves.records import FORMAT, CourseRecord, FileEntry, ReleaseRecord, member_path
 from ngshare.moves.report import Report
 from ngshare.moving_commands import ExportCourse, ImportCourse
 from ngshare.service import StartError
@@ -181,6 +185,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a byte of a receipt": lambda path: _flip(path, b'"student_id": "eric"'),
     "its sums": lambda path: _flip(path, b"  course.json\n"),
     "its end": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "the end of its sums": lambda path: path.write_bytes(
+        path.read_bytes().partition(b"  course.json\n")[0]
+    ),
     "the sums missing": lambda path: rewrite(path, lambda m: m.pop("SHA256SUMS")),
     "a file missing": lambda path: rewrite(path, lambda m: m.pop(_ending(m, "n.html"))),
     "a file more": lambda path: rewrite(path, lambda m: m.update({"more": b"1"})),
@@ -230,6 +237,46 @@ def test_a_damaged_archive_is_refused_before_anything_is_written(
         with pytest.raises(DamagedArchive):
             pytest.fail(f"{name}: {bring_in(other_site, path)}")
         assert read_tables(other_site) == before, name
+
+
+@on_sqlite
+def test_a_file_that_is_mostly_a_hole_is_refused_before_it_is_read(
+    term: Api, database: Database, tmp_path: Path
+) -> None:
+    """A terabyte of it would take a few bytes of the archive."""
+    take_out(database, tmp_path / "c.tar")
+    with tarfile.open(tmp_path / "c.tar") as tar, tarfile.open(tmp_path / "d.tar", "w") as new:
+        for member in tar:
+            content = tar.extractfile(member)
+            if member.name.endswith("n.html"):
+                member.size, content = 0, None
+                member.pax_headers = {"GNU.sparse.map": "1000000,0", "GNU.sparse.size": "1000000"}
+            new.addfile(member, content)
+    with pytest.raises(DamagedArchive, match=r"n\.html is there in place of"):
+        bring_in(database, tmp_path / "d.tar", "copy")
+
+
+def test_of_many_files_none_is_remembered(tmp_path: Path) -> None:
+    at = datetime(2020, 1, 30, tzinfo=timezone.utc)
+    digest = hashlib.sha256(b"").hexdigest()
+    files = [FileEntry(f"{number}", 0, digest, "") for number in range(1000)]
+    record = ReleaseRecord(assignment_id="a", at=at, sha256="", files=files, version=1, by="")
+    tracemalloc.start()
+    try:
+        with (tmp_path / "c.tar").open("wb") as file:
+            writer = Writer(file)
+            writer.add_course(CourseRecord(FORMAT, "c", at, "", [], []))
+            writer.add(record)
+            for entry in files:
+                writer.add_file(member_path(record, entry.path), 0, [], at)
+            writer.close(at)
+            written, _ = tracemalloc.get_traced_memory()
+        with closing(Reader(tmp_path / "c.tar")) as reader:
+            assert sum(len(list(entry.files)) for entry in reader.entries()) == 1000
+            read = tracemalloc.get_traced_memory()[0] - written
+    finally:
+        tracemalloc.stop()
+    assert max(written, read) < 250_000  # half of what their headers would take
 
 
 @on_sqlite

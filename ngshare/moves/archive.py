@@ -66,6 +66,7 @@ class Writer:
         info = tarfile.TarInfo(path)
         info.size, info.mtime, info.mode = size, int(at.timestamp()), FILE_MODE
         self._tar.addfile(info, content)
+        _forget_members(self._tar)
 
     def close(self, at: datetime) -> str:
         """End the archive; the SHA-256 of its sums, which stands for all that is in it."""
@@ -97,6 +98,11 @@ class _Pieces(io.RawIOBase):
             self._position = min(end, len(self._piece))
         self.digest.update(data)
         return bytes(data)
+
+
+def _forget_members(tar: tarfile.TarFile) -> None:
+    """Keep no list of what was written or read: it may be millions of files."""
+    tar.members.clear()  # type: ignore[attr-defined]
 
 
 def _sum_line(path: str, digest: str) -> bytes:
@@ -140,7 +146,6 @@ class Reader:
             raise LocalFileError(f"{path} can't be read: {error.strerror}") from None
         try:
             self._tar = tarfile.open(fileobj=self._file, mode="r|")  # noqa: SIM115, see close
-            self._members = iter(self._tar)
             course = self._read_json(self._next(COURSE))
             self.course = msgspec.json.decode(course, type=CourseRecord)
             if self.course.format != FORMAT:
@@ -206,21 +211,27 @@ class Reader:
             yield block
         self._sums.append(_sum_line(member.name, digest.hexdigest()))
 
-    def _read(self, file: IO[bytes]) -> bytes:
+    def _read(self, file: IO[bytes], size: int = BLOCK_BYTES) -> bytes:
         try:
-            return file.read(BLOCK_BYTES)
+            return file.read(size)
         except UNREADABLE as error:
             self._fail(str(error))
 
     def _next(self, name: str | None = None) -> tarfile.TarInfo:
-        try:
-            member = next(self._members, None)
-        except UNREADABLE as error:
-            self._fail(str(error))
+        member = self._next_if_any()
         if member is None:
             self._fail("it ends too early")
-        if not member.isreg() or name not in (None, member.name):
+        # A sparse file can be a million times as long as the archive.
+        if not member.isreg() or member.issparse() or name not in (None, member.name):
             self._fail(f"{member.name} is there in place of {name or 'a file'}")
+        return member
+
+    def _next_if_any(self) -> tarfile.TarInfo | None:
+        try:
+            member = self._tar.next()
+        except UNREADABLE as error:
+            self._fail(str(error))
+        _forget_members(self._tar)
         return member
 
     def _read_json(self, member: tarfile.TarInfo) -> bytes:
@@ -233,10 +244,10 @@ class Reader:
         assert file is not None
         digest = hashlib.sha256()
         for block in self._sums.blocks():
-            if file.read(len(block)) != block:
+            if self._read(file, len(block)) != block:
                 self._fail(f"its contents are not those that {SUMS} has")
             digest.update(block)
-        if file.read(1) or next(self._members, None) is not None:
+        if self._read(file) or self._next_if_any() is not None:
             self._fail(f"there is more in it than {SUMS} has")
         self.digest = digest.hexdigest()
 

@@ -7,7 +7,6 @@ what is looked at before may be something else a moment later.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from ngshare import wire
 from ngshare.errors import LocalFileError
 
 MAX_READ_BYTES = 100_000_000  # the length of files that nbgrader has, unless configured otherwise
+BLOCK_BYTES = 1 << 20
 MAX_DEPTH = 50  # of folders in folders, each of which is open while what is in it is copied
 
 
@@ -53,7 +53,7 @@ def copy_folder(
         for name in names:
             if name not in left_out:
                 with open_file(_legal(directory, name), at) as file:
-                    size += _copy(file, target / relative / name)
+                    size += _copy(file, target / relative / name, max_bytes - size)
                 if size > max_bytes:
                     raise LocalFileError(f"{source} has more than {max_bytes} bytes")
 
@@ -76,13 +76,18 @@ def _legal(directory: str, name: str) -> Path:
     return Path(directory, name)
 
 
-def _copy(file: BinaryIO, target: Path) -> int:
-    """Copy an open file, with its times; its size in bytes."""
+def _copy(file: BinaryIO, target: Path, max_bytes: int) -> int:
+    """Copy an open file, with its times, as far as to the first byte that is too much.
+
+    Returns:
+        How many bytes were copied.
+    """
     status = os.fstat(file.fileno())
+    size = 0
     with target.open("xb") as copy:
-        shutil.copyfileobj(file, copy)
+        while size <= max_bytes and (block := file.read(min(BLOCK_BYTES, max_bytes + 1 - size))):
+            size += copy.write(block)
         os.fchmod(copy.fileno(), 0o644 | stat.S_IMODE(status.st_mode) & 0o111)
-        size = copy.tell()
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     return size
 

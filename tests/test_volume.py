@@ -92,6 +92,23 @@ def test_what_becomes_a_link_while_a_folder_is_copied_is_not_followed(
     assert "grades" not in [path.read_text() for path in target.rglob("*.*")]
 
 
+def test_a_file_that_grows_while_it_is_copied_is_not_copied_on_and_on(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    (source / "data").write_text("small")
+
+    def grow(directory: str, names: list[str]) -> list[str]:
+        """It is called when sizes were looked at, and before the file is opened."""
+        with (source / "data").open("wb") as file:
+            file.truncate(10**7)
+        return []
+
+    with pytest.raises(LocalFileError, match="has more than 1000 bytes"):
+        copy_folder(source, target, grow, 1000)
+    assert (target / "data").stat().st_size <= 1001
+
+
 def test_files_that_are_far_too_long_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "submission_secret.txt"
     path.write_bytes(b"secret")

@@ -22,9 +22,10 @@ from sqlalchemy import update
 from ngshare.database import integrity
 from ngshare.database.engine import Database, make_engine
 from ngshare.database.models import SnapshotFile
+from ngshare.limits import Limits
 from ngshare.moves.exporting import export_exchange
 from ngshare.moves.importing import import_exchange
-from ngshare.moves.layout import parse_folder_name, parse_time
+from ngshare.moves.layout import from_mtime, parse_folder_name, parse_time
 from ngshare.moves.report import Report
 from ngshare.moving_commands import ExportExchange, ImportExchange
 from ngshare.service import StartError
@@ -547,3 +548,49 @@ def test_what_is_over_a_limit_or_endlessly_nested_is_left_out_as_a_whole(
     assert "it has folders in more than 50 folders" in told.err
     assert command(ImportExchange, *arguments) == 2
     assert "3 submissions (2 new)" in capsys.readouterr().out
+
+
+@on_sqlite
+def test_limits_are_for_feedback_too_and_feedback_on_what_is_left_out_is_left_out(
+    course: Api, database: Database, exchange: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"submission_secret.txt": b"secret", "p1.ipynb": b"{}", "a": bytes(200)}
+    folder = hand_in(exchange, "eric", EARLIER, files)
+    page = write_page(exchange / "course1" / "feedback", b"secretp1", bytes(200), NOW)
+
+    def run() -> tuple[int, str]:
+        report = Report()
+        limits = Limits(max_file_bytes=100)
+        import_exchange(database, exchange, {}, report, no_progress, limits=limits)
+        return report.courses["course1"].found["feedback"], capsys.readouterr().err
+
+    found, told = run()
+    assert (found, "a is over the limit" in told) == (0, True)
+    assert f"{page}: it is feedback on nothing" in told
+    (folder / "a").unlink()
+    found, told = run()
+    assert (found, f"{page.name} is over the limit" in told) == (0, True)
+    page.write_bytes(b"good")
+    assert run() == (1, "")
+
+
+def test_times_that_no_calendar_has_do_not_end_an_import() -> None:
+    """Who has a file can set its time; how far depends on the file system."""
+    for seconds, year in ((10**12, 9999), (-(10**12), 1)):
+        assert from_mtime(seconds * 10**9).year == year
+
+
+@on_sqlite
+def test_what_students_and_instructors_name_things_does_not_end_an_export(
+    course: Api, database: Database, tmp_path: Path
+) -> None:
+    long = "x" * 250
+    course.user("kevin").ok("POST", f"assignment/course1/{long}", files=encode({"a": b"0"}))
+    eric = course.user("eric")
+    eric.submit("course1", long, {"a": b"1"})
+    eric.submit("course1", "challenge", {"timestamp.txt/x": b"1", "a": b"2"})
+    report = take_out(database, tmp_path / "out")
+    assert report.left_out == 2
+    [folder] = (tmp_path / "out/course1/inbound").iterdir()
+    names = ["a", "submission_secret.txt", "timestamp.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == names

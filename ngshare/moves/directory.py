@@ -111,16 +111,22 @@ class Directory:
         """The content of a file, at most BLOCK_BYTES at a time.
 
         Raises:
-            LocalFileError: it is no file, or can't be read.
+            LocalFileError: it is no file, can't be read, or is over the limit of files.
         """
+        size = 0
         folder, name = os.path.split(path)
         try:
             with self._enter(folder) as descriptor:
                 file = self._open(path, name, descriptor)
             with file:
-                yield from _blocks(file)
+                for block in _blocks(file):
+                    size += len(block)
+                    self._limits.check_size(name, size)
+                    yield block
         except OSError as error:
             raise self._unreadable(path, error) from None
+        except TooLarge as error:
+            raise LocalFileError(error.message) from None
 
     def pack(self, path: str, spool: Spool) -> tuple[PackedSnapshot, datetime]:
         """A folder ready to be stored, and when something in it was changed last.

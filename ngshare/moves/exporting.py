@@ -175,8 +175,10 @@ class _Export:
         self._counts.count("releases", place, release.digest, release.size)
 
     def _write_submission(self, row: Row) -> None:
+        name, additions = _name_folder(row)
         if not (
-            is_folder_name(row.student_id)
+            is_folder_name(name)
+            and is_folder_name(row.student_id)
             and is_folder_name(row.assignment_id)
             and "+" not in row.assignment_id
         ):
@@ -185,7 +187,6 @@ class _Export:
             self._report.leave_out(what, "nbgrader has no such names of students or assignments")
             return
         files = snapshots.list_files(self._connection, row.snapshot_pk)
-        name, additions = _name_folder(row)
         files = [file for file in files if file.path not in additions]
         place = f"{INBOUND}/{row.student_id}" if self._volume else INBOUND
         if self._volume:
@@ -280,6 +281,8 @@ class _Export:
         folder = self._folder / place
         folders = {folder}
         make_folder(folder, FOLDER_MODE)
+        for name, content in additions.items():
+            self._write_file(folder / name, [content], at)
         for file in files:
             path = folder / file.path
             label = f"{self._folder.name}/{place}: {file.path}"
@@ -287,18 +290,16 @@ class _Export:
                 wire.check_paths([file.path])
                 if file.is_missing:
                     raise LocalFileError(LOST)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 for parent in path.relative_to(folder).parents:
                     folders.add(folder / parent)
-                path.parent.mkdir(parents=True, exist_ok=True)
                 self._write_file(path, contents.read(self._connection, file), at)
             except InvalidRequest:
                 self._report.leave_out(label, "no file can have this path")
             except (FileExistsError, NotADirectoryError):
-                self._report.leave_out(label, "a folder has this path")
+                self._report.leave_out(label, "something else has this path")
             except LocalFileError as error:
                 self._report.leave_out(label, error.message)
-        for name, content in additions.items():
-            self._write_file(folder / name, [content], at)
         for each in sorted(folders, reverse=True):
             make_folder(each, FOLDER_MODE)
             os.utime(each, ns=(to_mtime(at), to_mtime(at)))

@@ -108,6 +108,7 @@ class _Import:
         self._dry_run = dry_run
         self._directory = course.directory
         self._matched: set[str] = set()
+        self._refused: set[str] = set()  # submissions
 
     def run(self) -> None:
         for assignment_id, path in self._course.releases.items():
@@ -212,6 +213,7 @@ class _Import:
                 try:
                     packed = pack(submitted, spool)
                 except LocalFileError as error:
+                    self._refused.add(submitted.path)
                     self._directory.leave_out(submitted.path, error.message)
                     continue
                 if packed is not None:
@@ -244,7 +246,8 @@ class _Import:
                 return None
             return Packed(submitted, source.pack_pages(self._course, pages, spool), at)
 
-        for batch in self._batches(submissions, pack):
+        taken = (each for each in submissions if each.path not in self._refused)
+        for batch in self._batches(taken, pack):
             if not self._dry_run:
                 self._database.write(_store_feedback, self._course.course_id, batch)
             for packed in batch:

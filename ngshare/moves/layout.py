@@ -31,6 +31,8 @@ NOTEBOOK = ".ipynb"
 PAGE = ".html"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
+_LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,14 @@ def _zone(name: str) -> ZoneInfo | timezone:
 
 
 def from_mtime(nanoseconds: int) -> datetime:
-    """A file's time, without what is shorter than a microsecond."""
-    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    """A file's time, without what is shorter than a microsecond.
+
+    Whoever has a file can set any time; those before the year 1 and after 9999 are brought there.
+    """
+    try:
+        return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    except OverflowError:
+        return _EARLIEST if nanoseconds < 0 else _LATEST
 
 
 def to_mtime(at: datetime) -> int:

@@ -179,7 +179,7 @@ class Reader:
                     for _ in content:
                         pass
             self._check_sums(member)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._fail(str(error))
 
     def _files(self, record: Record) -> Generator[tuple[FileEntry, Iterator[bytes]], None, None]:

@@ -21,7 +21,7 @@ from ngshare.database.models import INSTRUCTOR, STUDENT, Assignment, Course, Mem
 from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import Conflict, InvalidRequest
 from ngshare.moves import store
-from ngshare.moves.archive import DamagedArchive, Entry, Reader
+from ngshare.moves.archive import COURSE, DamagedArchive, Entry, Reader
 from ngshare.moves.importing import (
     BYTES_A_TRANSACTION,
     DIRECTORIES_A_TRANSACTION,
@@ -102,7 +102,10 @@ def _verify(path: Path, reader: Reader, course_id: str, report: Report) -> tuple
     counts = report.course(course_id)
     counts.found["people"] = counts.new["people"] = len(reader.course.people)
     names = {each.assignment_id for each in reader.course.assignments}
-    _check(path, course_id, *names, *(each.username for each in reader.course.people))
+    people = {each.username for each in reader.course.people}
+    _check(path, course_id, *names, *people)
+    if len(names) + len(people) < len(reader.course.assignments) + len(reader.course.people):
+        raise DamagedArchive(f"{path} is damaged: somebody or something is in {COURSE} twice")
     if any(each.role not in (INSTRUCTOR, STUDENT) for each in reader.course.people):
         raise DamagedArchive(f"{path} is damaged: somebody has an unknown role")
     number = 0

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Meta
 
 from ngshare import wire
 from ngshare.errors import InvalidRequest
 
 FORMAT = "ngshare course 1"
+
+Time = Annotated[datetime, Meta(tz=True)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 _NOT_IN_NAMES = re.compile(r"[/\\:%]|^\.+$")
 
@@ -31,7 +36,7 @@ class AssignmentEntry(msgspec.Struct):
     """An assignment; one without released_at is un-released."""
 
     assignment_id: str
-    released_at: datetime | None
+    released_at: Time | None
 
 
 class CourseRecord(msgspec.Struct):
@@ -39,7 +44,7 @@ class CourseRecord(msgspec.Struct):
 
     format: str
     course_id: str
-    exported_at: datetime
+    exported_at: Time
     exported_by: str
     people: list[Person]
     assignments: list[AssignmentEntry]
@@ -49,9 +54,9 @@ class FileEntry(msgspec.Struct, omit_defaults=True):
     """A file of a directory; of one that is missing the content was lost before it was exported."""
 
     path: str
-    size: int
-    sha256: str
-    md5: str
+    size: Annotated[int, Meta(ge=0)]
+    sha256: Sha256
+    md5: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
     missing: bool = False
 
 
@@ -64,15 +69,15 @@ class Directory(msgspec.Struct, kw_only=True):
     """
 
     assignment_id: str
-    at: datetime
-    sha256: str
+    at: Time
+    sha256: Sha256
     files: list[FileEntry]
 
 
 class ReleaseRecord(Directory, tag="release", tag_field="kind"):
     """A version of an assignment."""
 
-    version: int
+    version: Annotated[int, Meta(ge=1, lt=1 << 31)]
     by: str
 
     @property
@@ -85,7 +90,7 @@ class SubmissionRecord(Directory, tag="submission", tag_field="kind", omit_defau
 
     student_id: str
     key: str | None = None
-    removed_at: datetime | None = None
+    removed_at: Time | None = None
     removed_by: str | None = None
 
     @property
@@ -97,7 +102,7 @@ class FeedbackRecord(Directory, tag="feedback", tag_field="kind"):
     """Feedback on the submission of a student that was handed in at submitted_at."""
 
     student_id: str
-    submitted_at: datetime
+    submitted_at: Time
     by: str
 
     @property

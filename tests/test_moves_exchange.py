@@ -228,6 +228,33 @@ def test_feedback_that_was_released_again_replaces_the_earlier_and_not_the_later
 
 
 @on_sqlite
+def test_feedback_of_a_time_in_the_future_is_added_once_and_replaces_nothing_later(
+    course: Api, database: Database, exchange: Path
+) -> None:
+    hand_in(exchange, "eric", EARLIER, {"p1.ipynb": b"{}", "submission_secret.txt": b"secret"})
+    pages = exchange / "course1" / "feedback"
+    write_page(pages, b"secretp1", b"1", datetime(2099, 1, 1, tzinfo=timezone.utc))
+    path = "feedback/course1/challenge/eric"
+    added = [bring_in(database, exchange).courses["course1"].new["feedback"] for _ in range(2)]
+    assert added == [1, 0]
+    files = encode({"p1.html": b"2"})
+    course.user("kevin").ok("POST", path, timestamp=EARLIER, files=files)
+    bring_in(database, exchange)
+    assert course.user("eric").files(path, timestamp=EARLIER) == {"p1.html": b"2"}
+
+
+@on_sqlite
+def test_of_two_folders_of_one_name_the_second_is_left_out(
+    course: Api, database: Database, exchange: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_in(exchange, "eric", EARLIER, {"a": b"1"})
+    hand_in(exchange, "eric", EARLIER, {"a": b"2"}, "course1/inbound/eric")
+    report = bring_in(database, exchange)
+    assert (report.left_out, report.courses["course1"].found["submissions"]) == (1, 1)
+    assert "another folder of this name" in capsys.readouterr().err
+
+
+@on_sqlite
 def test_a_release_becomes_a_version_if_it_is_later_than_what_ngshare_has(
     course: Api, database: Database, exchange: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -99,6 +99,7 @@ class _Reading:
         self._course = course
         self._directory = course.directory
         self._report = report
+        self._keys: set[str] = set()
 
     def run(self) -> Course:
         course, directory = self._course, self._directory
@@ -145,6 +146,9 @@ class _Reading:
         if not all(map(wire.is_legal_name, (name.student_id, name.assignment_id, key))):
             self._directory.leave_out(path, "nobody and no assignment can be called so")
             return
+        if key in self._keys:
+            self._directory.leave_out(path, "there is another folder of this name")
+            return
         try:
             status = self._directory.status(path)
             if not stat.S_ISREG(self._directory.status(f"{path}/{TIMESTAMP}").st_mode):
@@ -154,6 +158,7 @@ class _Reading:
                 path, f"there is no {TIMESTAMP} in it: it is not complete (yet); repeat this later"
             )
             return
+        self._keys.add(key)
         at, now = name.at, datetime.now(timezone.utc)
         if at > now + CLOCKS_DIFFER:
             at = min(now, from_mtime(status.st_mtime_ns))
@@ -227,10 +232,13 @@ def _notebooks(course: Course, folder: str) -> set[str]:
 def newest_page(course: Course, pages: Mapping[str, str]) -> datetime:
     """When the last of some pages was released.
 
+    Whoever has a page can set st_mtime to any time, but not st_ctime.
+
     Raises:
         LocalFileError: one of them is not there any more.
     """
-    return from_mtime(max(course.directory.status(path).st_mtime_ns for path in pages.values()))
+    found = [course.directory.status(path) for path in pages.values()]
+    return from_mtime(max(min(status.st_mtime_ns, status.st_ctime_ns) for status in found))
 
 
 def pack_pages(course: Course, pages: Mapping[str, str], spool: Spool) -> PackedSnapshot:

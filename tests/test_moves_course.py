@@ -334,6 +334,18 @@ def test_an_import_that_is_killed_is_seen_by_nobody_and_completed_by_the_next(
 
 
 @on_sqlite
+def test_what_ngshare_06_let_people_name_files_is_not_refused_in_an_archive(
+    term: Api, database: Database, other_site: Database, tmp_path: Path
+) -> None:
+    take_out(database, tmp_path / "c.tar")
+    path = "Task 1: a\\b"
+    rewrite(tmp_path / "c.tar", lambda m: move_file(m, path, "Task 1%3A a%5Cb", True))
+    bring_in(other_site, tmp_path / "c.tar")
+    take_out(other_site, tmp_path / "again.tar")
+    assert without_times(tmp_path / "again.tar").keys() == without_times(tmp_path / "c.tar").keys()
+
+
+@on_sqlite
 def test_a_person_can_read_an_archive_and_verify_it_without_ngshare(
     term: Api,
     database: Database,

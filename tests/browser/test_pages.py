@@ -80,6 +80,7 @@ VISITS = [
     (ADMIN, f"pages/admin/people/{STUDENT}", STUDENT),
     (ADMIN, f"pages/admin/people/{SEGMENT}", ODD),
     (ADMIN, f"pages/admin/people/{SEGMENT}/merge?into={STUDENT}", f"Merge {ODD} into {STUDENT}"),
+    (ADMIN, "pages/admin/person?name=old/name", world.OLD_NAME),
     (ADMIN, "pages/admin/storage", "Admin"),
     (ADMIN, "pages/admin/health", "Admin"),
     (ADMIN, "pages/admin/audit", "Admin"),

@@ -11,10 +11,11 @@ from itertools import chain
 from typing import Any
 from unittest.mock import patch
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 
 from ngshare import assignments, audit, courses, feedback, rosters, submissions, wire
 from ngshare.database.engine import Database, make_engine
+from ngshare.database.models import User
 from ngshare.database.snapshots import PackedSnapshot
 from ngshare.database.upgrade import upgrade
 from ngshare.fetches import record_fetches
@@ -24,6 +25,7 @@ from tests.integration.hub import ADMIN
 from tests.tables import pack_directory
 
 COURSE, OTHER, EMPTY, DELETED = "calculus", "linear-algebra", "discrete-maths", "calculus-2025"
+OLD_NAME = "old/name"  # nobody could have it now
 LONG = "introduction-to-statistics-for-the-social-sciences-winter-2026"
 ODD = "<script>alert(1)</script>"
 INSTRUCTOR, STUDENT, FRIEND, LONG_NAME = "grace", "alice", "bob", "maximiliane.von-hohenstein"
@@ -179,6 +181,7 @@ def _plan_others() -> Iterator[Event]:
         yield before, rosters.add_instructor, (root, COURSE, person)
     for course_id, count in ((OTHER, 12), (LONG, 3)):
         yield before, rosters.add_students, (emmy, course_id, people()[:count])
+    yield before, _let_in, (OLD_NAME,)
     directory = pack_directory([notebook("vectors", "# YOUR CODE HERE")])
     for name in ("week-1", "week-2-a-longer-name-for-matrices-and-their-inverses"):
         at = FIRST_DAY + WEEK
@@ -186,6 +189,11 @@ def _plan_others() -> Iterator[Event]:
     directory = pack_directory([notebook("vectors", "norm(v)")])
     args = (Identity(STUDENT), OTHER, "week-1", directory)
     yield FIRST_DAY + 2 * WEEK, submissions.submit, args
+
+
+def _let_in(connection: Connection, name: str) -> None:
+    """As ngshare 0.6 did, whatever the name."""
+    connection.execute(insert(User).values(name=name))
 
 
 def plan_odd() -> Iterator[Event]:

@@ -17,6 +17,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ OUTBOUND = "outbound"
 INBOUND = "inbound"
 FEEDBACK = "feedback_public"
 SECRET = "submission_secret.txt"
+CLOCKS_DIFFER = timedelta(minutes=5)  # at most
 ROOT = "/usr/local/share/nbgrader/exchange"  # where nbgrader looks unless configured otherwise
 
 Mount = dict[str, Any]

@@ -313,7 +313,7 @@ def test_an_import_that_is_killed_is_seen_by_nobody_and_completed_by_the_next(
     take_out(database, tmp_path / "c.tar")
     script = (
         "import os, sys; from ngshare.database import snapshots; from ngshare.app import main\n"
-        "from ngshare.moves import course_import; course_import.DIRECTORIES_A_TRANSACTION = 2\n"
+        "from ngshare.moves import packing; packing.DIRECTORIES_A_TRANSACTION = 2\n"
         "put, calls = snapshots.put, []\n"
         "def put_some(*args):\n"
         "    calls.append(1)\n"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -305,16 +306,29 @@ def test_a_merger_of_one_name_or_with_nobody_is_refused(course: Api, database: D
 
 # ---- who meets a change of names ----
 
-Change = Callable[[Database], Any]
+Change = Callable[[Connection], Any]
 
 CHANGES: dict[str, tuple[Change, str]] = {
-    "rename": (lambda d: d.write(people.rename, ROOT, "lawrence", "larry"), "larry"),
+    "rename": (lambda c: people.rename(c, ROOT, "lawrence", "larry"), "larry"),
     "deactivate": (
-        lambda d: d.write(people.deactivate, ROOT, "lawrence"),
+        lambda c: people.deactivate(c, ROOT, "lawrence"),
         f"lawrence (deactivated {TODAY})",
     ),
-    "merge": (lambda d: d.write(mergers.merge, ROOT, "lawrence", "eric"), "eric"),
+    "merge": (lambda c: mergers.merge(c, ROOT, "lawrence", "eric"), "eric"),
 }
+
+
+def call_during(database: Database, change: Change, call: Callable[[], Any]) -> Any:
+    """What a call answers that begins while a change is not yet committed."""
+
+    def hold(connection: Connection) -> Future[Any]:
+        change(connection)
+        waiting = threads.submit(call)
+        wait([waiting], timeout=0.5)
+        return waiting
+
+    with ThreadPoolExecutor(1) as threads:
+        return database.write(hold).result(20)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -326,7 +340,7 @@ def test_a_submission_that_meets_a_change_of_its_name_is_the_old_persons_or_refu
     def call(number: int) -> int:
         if number == 3:
             time.sleep(0.02)
-            do(database)
+            database.write(do)
             return 200
         form = {"files": encode({"a": b"%d" % number})}
         return (
@@ -344,22 +358,9 @@ def test_a_submission_that_meets_a_change_of_its_name_is_the_old_persons_or_refu
 def test_a_submission_that_waits_for_a_change_of_its_name_is_refused(
     course: Api, database: Database, change: str
 ) -> None:
-    functions = {
-        "rename": lambda c: people.rename(c, ROOT, "lawrence", "larry"),
-        "deactivate": lambda c: people.deactivate(c, ROOT, "lawrence"),
-        "merge": lambda c: mergers.merge(c, ROOT, "lawrence", "eric"),
-    }
-
-    def hold(connection: Connection) -> Future[Any]:
-        functions[change](connection)
-        form = {"files": encode({"a": b"1"})}
-        lawrence = course.user("lawrence")
-        waiting = threads.submit(lawrence.send, "POST", "submission/course1/challenge", **form)
-        wait([waiting], timeout=0.5)
-        return waiting
-
-    with ThreadPoolExecutor(1) as threads:
-        response = database.write(hold).result(20)
+    form = {"files": encode({"a": b"1"})}
+    call = partial(course.user("lawrence").send, "POST", "submission/course1/challenge", **form)
+    response = call_during(database, CHANGES[change][0], call)
     assert (response.status_code, response.json()["message"]) == (403, "Permission denied")
     assert course.user("kevin").ok("GET", "submissions/course1/challenge")["submissions"] == []
     users = database.read(lambda c: list(c.scalars(select(User.name))))
@@ -387,16 +388,8 @@ def test_what_is_written_under_a_name_while_it_is_set_aside_is_refused(
     name, verb, path, options = UNDER_A_NAME[what]
     timestamp = submit(course, "lawrence", b"1")
     at = {"timestamp": timestamp} if path.endswith("/lawrence") else {}
-
-    def hold(connection: Connection) -> Future[Any]:
-        people.deactivate(connection, ROOT, name)
-        caller = course.user(name)
-        waiting = threads.submit(caller.call, verb, path, params=at, **options)
-        wait([waiting], timeout=0.3)
-        return waiting
-
-    with ThreadPoolExecutor(1) as threads:
-        response = database.write(hold).result(20)
+    call = partial(course.user(name).call, verb, path, params=at, **options)
+    response = call_during(database, lambda c: people.deactivate(c, ROOT, name), call)
     assert (response.status_code, response.json()["message"]) == (403, "Permission denied")
     for table in (Upload, Release, Feedback, Removal):
         query = select(table.by)
@@ -407,22 +400,8 @@ def test_what_is_written_under_a_name_while_it_is_set_aside_is_refused(
 def test_who_is_added_while_the_name_changes_hands_is_a_new_person(
     course: Api, database: Database, change: str
 ) -> None:
-    functions = {
-        "rename": lambda c: people.rename(c, ROOT, "lawrence", "larry"),
-        "deactivate": lambda c: people.deactivate(c, ROOT, "lawrence"),
-        "merge": lambda c: mergers.merge(c, ROOT, "lawrence", "eric"),
-    }
-
-    def hold(connection: Connection) -> Future[Any]:
-        functions[change](connection)
-        abigail = course.user("abigail")
-        path = "student/course2/lawrence"
-        waiting = threads.submit(abigail.send, "POST", path, **person("new"))
-        wait([waiting], timeout=0.5)
-        return waiting
-
-    with ThreadPoolExecutor(1) as threads:
-        assert database.write(hold).result(20).status_code == 200
+    call = partial(course.user("abigail").send, "POST", "student/course2/lawrence", **person("new"))
+    assert call_during(database, CHANGES[change][0], call).status_code == 200
     new = database.read(people.get_person, ROOT, "lawrence")
     assert [(role.course_id, role.active) for role in new.roles] == [("course2", True)]
     old = database.read(people.get_person, ROOT, CHANGES[change][1])

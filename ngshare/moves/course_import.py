@@ -6,7 +6,7 @@ off is found under that name, and goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -22,12 +22,8 @@ from ngshare.database.snapshots import PackedSnapshot
 from ngshare.errors import Conflict
 from ngshare.moves import store
 from ngshare.moves.archive import COURSE, DamagedArchive, Entry, Reader
-from ngshare.moves.importing import (
-    BYTES_A_TRANSACTION,
-    DIRECTORIES_A_TRANSACTION,
-    MEMORY_BYTES,
-    Progress,
-)
+from ngshare.moves.importing import Progress
+from ngshare.moves.packing import batches
 from ngshare.moves.records import (
     CourseRecord,
     FeedbackRecord,
@@ -75,7 +71,7 @@ def import_course(
     hidden = f"{course_id} (import of {digest[:12]}, not complete)"
     with closing(Reader(path)) as reader, show_progress(count) as advance:
         database.write(_begin, hidden, reader.course)
-        for batch in _batches(reader):
+        for batch in batches(reader.entries(), _pack):
             database.write(_store, hidden, batch)
             advance(len(batch))
         if reader.digest != digest:
@@ -148,24 +144,7 @@ def _check_files(path: Path, record: Record) -> None:
 # ---- store ----
 
 
-def _batches(reader: Reader) -> Iterator[list[Packed]]:
-    batch: list[Packed] = []
-    spool = Spool(MEMORY_BYTES)
-    try:
-        for entry in reader.entries():
-            batch.append((entry.record, _pack(entry, spool)))
-            if len(batch) >= DIRECTORIES_A_TRANSACTION or spool.size >= BYTES_A_TRANSACTION:
-                yield batch
-                batch = []
-                spool.close()
-                spool = Spool(MEMORY_BYTES)
-        if batch:
-            yield batch
-    finally:
-        spool.close()
-
-
-def _pack(entry: Entry, spool: Spool) -> PackedSnapshot:
+def _pack(entry: Entry, spool: Spool) -> Packed:
     files = {}
     for file, content in entry.files:
         if file.missing:
@@ -173,7 +152,7 @@ def _pack(entry: Entry, spool: Spool) -> PackedSnapshot:
             files[file.path] = PackedBlob(digest, file.size, checksum, MISSING, ())
         else:
             files[file.path] = blobs.pack_pieces(content, spool)
-    return snapshots.pack(files)
+    return entry.record, snapshots.pack(files)
 
 
 def _begin(connection: Connection, hidden: str, course: CourseRecord) -> None:

@@ -23,6 +23,7 @@ from ngshare.errors import LocalFileError
 from ngshare.limits import UNLIMITED, Limits
 from ngshare.moves import people, source, store
 from ngshare.moves.directory import Directory
+from ngshare.moves.packing import MEMORY_BYTES, batches
 from ngshare.moves.people import Entry
 from ngshare.moves.report import Report
 from ngshare.moves.source import Course, Submitted
@@ -32,9 +33,6 @@ from ngshare.spool import Spool
 from ngshare.users import ensure_users
 
 IMPORTER = Identity("ngshare import-exchange", is_admin=True)
-MEMORY_BYTES = 4 << 20
-BYTES_A_TRANSACTION = 8 << 20
-DIRECTORIES_A_TRANSACTION = 50
 
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
@@ -205,28 +203,17 @@ class _Import:
     def _batches(
         self, submissions: Iterable[Submitted], pack: Callable[[Submitted, Spool], Packed | None]
     ) -> Iterator[list[Packed]]:
-        """As much at a time as a transaction is to store; what can't be read is left out."""
-        batch: list[Packed] = []
-        spool = Spool(MEMORY_BYTES)
-        try:
-            for submitted in submissions:
-                try:
-                    packed = pack(submitted, spool)
-                except LocalFileError as error:
-                    self._refused.add(submitted.path)
-                    self._directory.leave_out(submitted.path, error.message)
-                    continue
-                if packed is not None:
-                    batch.append(packed)
-                if len(batch) >= DIRECTORIES_A_TRANSACTION or spool.size >= BYTES_A_TRANSACTION:
-                    yield batch
-                    batch = []
-                    spool.close()
-                    spool = Spool(MEMORY_BYTES)
-            if batch:
-                yield batch
-        finally:
-            spool.close()
+        """As packing.batches; what can't be read is left out."""
+
+        def pack_or_refuse(submitted: Submitted, spool: Spool) -> Packed | None:
+            try:
+                return pack(submitted, spool)
+            except LocalFileError as error:
+                self._refused.add(submitted.path)
+                self._directory.leave_out(submitted.path, error.message)
+                return None
+
+        return batches(submissions, pack_or_refuse)
 
     # ---- feedback ----
 

@@ -6,7 +6,7 @@ import pwd
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from ngshare import wire
 from ngshare.database import blobs, snapshots
@@ -27,10 +27,9 @@ from ngshare.moves.layout import (
 )
 from ngshare.moves.report import Report
 from ngshare.spool import Spool
+from ngshare.volume import CLOCKS_DIFFER, INBOUND, OUTBOUND, SECRET
 from ngshare.volume import FEEDBACK as FEEDBACK_OF_STUDENTS
-from ngshare.volume import INBOUND, OUTBOUND, SECRET
 
-CLOCKS_DIFFER = timedelta(minutes=5)  # at most
 LONGEST_SECRET_BYTES = 64 << 10
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 from nbgrader.exchange import default
@@ -15,9 +15,7 @@ from ngshare.errors import LocalFileError
 from ngshare.exchange.folders import TIMESTAMP, new_folder
 from ngshare.exchange.submitted import find_duedate, is_wanted
 from ngshare.exchange.volume.base import Exchange, explain
-from ngshare.volume import Submission, find_submissions
-
-CLOCKS_DIFFER = timedelta(minutes=5)  # at most
+from ngshare.volume import CLOCKS_DIFFER, Submission, find_submissions
 
 
 @dataclass(frozen=True)

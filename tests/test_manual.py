@@ -19,7 +19,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 def blocks(page: str, language: str) -> list[str]:
     """The page's examples in a language."""
     text = (DOCS / page).read_text()
-    found = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(rf"^ *```{language}\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
     assert found
     return found
 

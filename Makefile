@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: run demo test unit faults bench bench-users screenshots lint docs clean
+.PHONY: run demo test unit faults bench bench-users screenshots locks lint docs clean
 
 # ngshare without a Hub, on sample data
 run: .venv/ngshare
@@ -40,6 +40,17 @@ bench-users: .venv/tests
 screenshots: .venv/tests node_modules/installed
 	.venv/bin/python -m tools.screenshots
 
+# today's versions of everything in the images
+LOCK = .venv-locks/bin/uv pip compile --quiet --upgrade --generate-hashes --no-annotate \
+    --custom-compile-command 'make locks' --python-version 3.13 --python-platform linux
+locks:
+	tools/make_venv .venv-locks $(PYTHON)
+	.venv-locks/bin/pip install -qq uv
+	$(LOCK) --extra postgresql setup.py images/ngshare/requirements.in \
+	    --output-file images/ngshare/requirements.lock
+	$(LOCK) --extra exchange setup.py images/singleuser/requirements.in \
+	    --output-file images/singleuser/requirements.lock
+
 lint: .venv/tests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -49,7 +60,7 @@ docs: .venv/tests
 	.venv/bin/sphinx-build -qW docs docs/_build
 
 clean:
-	rm -rf .venv .venv-hub5 .venv-nbgrader .venv-exchange node_modules docs/_build
+	rm -rf .venv .venv-hub5 .venv-nbgrader .venv-exchange .venv-locks node_modules docs/_build
 
 .PHONY: environments
 environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed .venv-exchange/installed \

@@ -57,6 +57,7 @@ setup(
         "test": [
             *POSTGRESQL,
             "coverage",
+            "dockerspawner",
             "hypothesis",
             "jsonschema-rs",
             "kubernetes-validate",

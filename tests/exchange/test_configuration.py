@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from nbgrader.exchange import ExchangeFactory, abc
-from traitlets.config import Config
+from traitlets.config import Config, PyFileConfigLoader
 
 import ngshare.exchange
 from ngshare.exchange import configure_exchange, configureExchange
@@ -52,6 +52,14 @@ def test_the_name_and_the_arguments_that_ngshare_exchange_had_still_work(config:
     old = Config()
     configureExchange(old, URL)
     assert old == config
+
+
+def test_the_image_of_notebook_servers_has_every_course_of_the_ngshare_that_the_hub_names() -> None:
+    image = Path(__file__).parents[2] / "images" / "singleuser"
+    expected = Config()
+    configure_exchange(expected)
+    expected.CourseDirectory.course_id = "*"
+    assert PyFileConfigLoader("nbgrader_config.py", str(image)).load_config() == expected
 
 
 @pytest.mark.parametrize(("verb", "name"), VERBS.items())

@@ -1,0 +1,84 @@
+"""Machines on which recipes are followed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.examples.machine import Machine
+from tests.examples.site import EXAMPLES, HUB_CONFIG, Site
+from tests.integration.hub import NEWEST
+
+HOSTS = "127.0.0.1 hub.example.org ngshare--service.hub.example.org\n"
+FOLDER = "/etc/letsencrypt/live/hub.example.org"
+CERTIFICATE = f"""
+mkdir -p {FOLDER}
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+    -subj /CN=hub.example.org -addext subjectAltName=DNS:hub.example.org,DNS:*.hub.example.org \
+    -keyout {FOLDER}/privkey.pem -out {FOLDER}/fullchain.pem
+"""
+
+
+@pytest.fixture
+def no_proxies() -> Iterator[None]:
+    """Nothing between us and hub.example.org, which is the machine itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [each for each in os.environ if each.lower().endswith("_proxy")]:
+            patch.delenv(name)
+        look_up = socket.getaddrinfo
+
+        def look_up_here(host: Any, *rest: Any, **options: Any) -> Any:
+            ours = isinstance(host, str) and host.endswith("example.org")
+            return look_up("127.0.0.1" if ours else host, *rest, **options)
+
+        patch.setattr(socket, "getaddrinfo", look_up_here)
+        yield
+
+
+@contextmanager
+def trusting(machine: Machine) -> Iterator[None]:
+    """Make the machine's certificate, and let us and everybody on the machine trust it."""
+    machine.run("openssl", ["/bin/sh", "-e", "-c", CERTIFICATE], machine.environment())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(machine.path(f"{FOLDER}/fullchain.pem")))
+        yield
+
+
+@pytest.fixture
+def set_up(no_proxies: None, tmp_path: Path) -> Callable[..., AbstractContextManager[Site]]:
+    """A function that follows recipes on a new machine, for a `with` statement.
+
+    Meanwhile our network is that of the machine, where the Hub and ngshare are ready.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("only root can make machines of namespaces")
+
+    @contextmanager
+    def follow(
+        *recipes: str,
+        commands: Path = NEWEST.parent,
+        links: Mapping[str, Path] | None = None,
+        **addresses: str,
+    ) -> Iterator[Site]:
+        with Machine(tmp_path / "machine", commands) as machine, ExitStack() as stack:
+            stack.enter_context(machine.network())
+            machine.write("/etc/hosts", f"127.0.0.1 localhost {socket.gethostname()}\n{HOSTS}")
+            machine.write(HUB_CONFIG, "c = get_config()\n")
+            for path, target in (links or {}).items():
+                machine.path(path).symlink_to(target)
+            if "nginx-tls" in recipes:
+                stack.enter_context(trusting(machine))
+            for recipe in recipes:
+                machine.follow(EXAMPLES / recipe)
+            machine.start_what_was_enabled()
+            site = Site(machine, **addresses)
+            site.start_hub()
+            yield site
+
+    return follow

@@ -1,8 +1,4 @@
-# Only tokens that hold the scope may call ngshare: those of people's notebook servers, and logins.
-for service in c.JupyterHub.services:
-    if service["name"] == "ngshare":
-        service["command"].append("--require-scope")
-
+# Both people and their notebook servers may call ngshare.
 c.JupyterHub.load_roles = [
     {"name": "user", "scopes": ["self", "access:services!service=ngshare"]},
     {

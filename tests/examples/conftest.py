@@ -54,7 +54,14 @@ def trusting(machine: Machine) -> Iterator[None]:
 def set_up(no_proxies: None, tmp_path: Path) -> Callable[..., AbstractContextManager[Site]]:
     """A function that follows recipes on a new machine, for a `with` statement.
 
-    Meanwhile our network is that of the machine, where the Hub and ngshare are ready.
+    Meanwhile our network is that of the machine, where the Hub and ngshare are ready. Besides the
+    names of the recipes it takes
+
+    - `commands`: the folder with the commands that are installed there,
+    - `config`: what the Hub's configuration is before,
+    - `links`: of the machine to what is elsewhere,
+    - `prepare`: what root has typed before,
+    - the attributes of Site.
     """
     if os.geteuid() != 0:
         pytest.skip("only root can make machines of namespaces")
@@ -63,13 +70,16 @@ def set_up(no_proxies: None, tmp_path: Path) -> Callable[..., AbstractContextMan
     def follow(
         *recipes: str,
         commands: Path = NEWEST.parent,
+        config: str = "c = get_config()\n",
         links: Mapping[str, Path] | None = None,
+        prepare: str = "",
         **addresses: str,
     ) -> Iterator[Site]:
         with Machine(tmp_path / "machine", commands) as machine, ExitStack() as stack:
             stack.enter_context(machine.network())
             machine.write("/etc/hosts", f"127.0.0.1 localhost {socket.gethostname()}\n{HOSTS}")
-            machine.write(HUB_CONFIG, "c = get_config()\n")
+            machine.write(HUB_CONFIG, config)
+            machine.type(prepare)
             for path, target in (links or {}).items():
                 machine.path(path).symlink_to(target)
             if "nginx-tls" in recipes:

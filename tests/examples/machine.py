@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.hub import PROXY, clean_environment, require, require_node
+from tests.integration.hub import PROXY, ROOT, clean_environment, require, require_node
 
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
@@ -47,6 +47,7 @@ STAND_INS = {
     "npm": NOTHING,
     "createuser": NOTHING,  # the server of the tests has the user ngshare already
     "pip": NOTHING,
+    "tljh-config": NOTHING,
     "sudo": '#!/bin/sh\nshift 2\nPGUSER=ngshare PGHOST=/run/postgresql exec "$@"\n',
     "systemctl": '#!/bin/sh\necho "$@" >> /run/systemctl\n',
     "python3": """#!/bin/sh
@@ -164,13 +165,17 @@ class Machine:
         assert status == 0, f"{command}: {printed}"
         return printed
 
-    def follow(self, folder: Path, **env: str) -> None:
-        """Type what a recipe's README says, in the recipe's folder, as root."""
-        for commands in blocks(folder / "README.md", "sh"):
-            shell = ["/bin/bash", "-e", "-u", "-x", "-c", commands]
-            self.run("shell", shell, {**self.environment(), **env}, str(folder))
-        for block in blocks(folder / "README.md", "python"):
-            self.write("/etc/jupyter/nbgrader_config.py", block)
+    def type(self, commands: str, folder: Path = ROOT) -> None:
+        """Let root type something; the first command that fails is the last."""
+        shell = ["/bin/bash", "-e", "-u", "-x", "-c", commands]
+        self.run("shell", shell, self.environment(), str(folder))
+
+    def follow(self, recipe: Path) -> None:
+        """Do what a recipe's README says, in the recipe's folder."""
+        for commands in blocks(recipe / "README.md", "sh"):
+            self.type(commands, recipe)
+        for config in blocks(recipe / "README.md", "python"):
+            self.write("/etc/jupyter/nbgrader_config.py", config)
 
     def start_what_was_enabled(self) -> None:
         """Start what systemctl was told to, but the Hub, as systemd would as far as we can."""

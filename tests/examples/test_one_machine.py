@@ -14,6 +14,24 @@ import requests
 from tests.examples.site import LARGE, Site, Somebody, make_course, submit
 from tests.integration.hub import HUB5, NEWEST
 
+# How The Littlest JupyterHub 2 reads its folder, and that it has services and roles of its own. It
+# wants a machine of its own, with systemd.
+TLJH = """\
+from glob import glob
+
+c = get_config()
+c.JupyterHub.hub_port = 15001
+c.JupyterHub.services = [{"name": "cull-idle", "api_token": "0123456789"}]
+c.JupyterHub.load_roles = [{"name": "cull", "scopes": ["list:users"], "services": ["cull-idle"]}]
+for file in sorted(glob("/opt/tljh/config/jupyterhub_config.d/*.py")):
+    load_subconfig(file)
+"""
+INSTALL_TLJH = """
+mkdir -p /opt/tljh/config/jupyterhub_config.d
+python3 -m venv /opt/tljh/hub
+python3 -m venv /opt/tljh/user
+"""
+
 SetUp = Callable[..., AbstractContextManager[Site]]
 
 
@@ -78,3 +96,11 @@ def test_with_strict_scope_only_servers_and_logins_may_call(set_up: SetUp, pytho
             header = {"Authorization": f"token {answer.json()['token']}"}
             call = requests.get(f"{site.ngshare_url}/courses", headers=header, timeout=10)
             assert call.status_code == status, call.text
+
+
+def test_the_littlest_jupyterhub_starts_ngshare(set_up: SetUp) -> None:
+    with set_up("tljh", config=TLJH, prepare=INSTALL_TLJH) as site:
+        alice = Somebody(site, "alice")
+        assert alice.first_page.url == f"{site.ngshare_url}/"
+        make_course(alice)
+        submit(alice, {"ps1.ipynb": b"{}"})

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
+import requests
 
 from tests.examples.site import LARGE, Site, Somebody, make_course, submit
 from tests.integration.hub import Hub, wait_until
@@ -46,6 +47,9 @@ def test_of_two_replicas_either_may_die(set_up: SetUp, database: dict[str, Path]
         assert alice.first_page.url == f"{site.ngshare_url}/"
         make_course(alice)
         submit(alice, {"large.bin": os.urandom(LARGE)})
+        for port, status in ((10100, 403), (10101, 200)):  # by nginx, and without
+            metrics = f"http://127.0.0.1:{port}/services/ngshare/metrics"
+            assert requests.get(metrics, timeout=10).status_code == status
 
         for dying in (FIRST, SECOND):
             assert "user=alice" in machine.log(dying)

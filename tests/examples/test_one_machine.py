@@ -14,7 +14,7 @@ import requests
 from tests.examples.site import LARGE, Site, Somebody, make_course, submit
 from tests.integration.hub import HUB5, NEWEST
 
-# How The Littlest JupyterHub 2 reads its folder, and that it has services and roles of its own. It
+# How The Littlest JupyterHub reads its folder, and that it has services and roles of its own. It
 # wants a machine of its own, with systemd.
 TLJH = """\
 from glob import glob
@@ -71,6 +71,7 @@ def test_behind_nginx_everything_is_by_tls(set_up: SetUp) -> None:
 
         make_course(alice)
         submit(alice, {"large.bin": os.urandom(LARGE)})
+        assert requests.get(f"{site.ngshare_url}/metrics", timeout=10).status_code == 403
 
 
 def test_on_subdomains_ngshare_has_a_host_of_its_own(set_up: SetUp) -> None:

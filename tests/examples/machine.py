@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -84,18 +85,16 @@ class Machine:
             stderr=subprocess.PIPE,
         )
         assert self._holder.stdout
-        assert self._holder.stderr
         if self._holder.stdout.readline() != b"ready\n":
-            pytest.skip(f"no namespaces: {self._holder.stderr.read().decode().strip()}")
-        children = f"/proc/{self._holder.pid}/task/{self._holder.pid}/children"
-        self._pid = int(Path(children).read_text())
+            _, reason = self._holder.communicate()
+            pytest.skip(f"no namespaces: {reason.decode().strip()}")
+        self._pid = child_of(self._holder)
         self.root = Path(f"/proc/{self._pid}/root")
         with self.network(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
             fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
-        for name, text in STAND_INS.items():
-            self.write(
-                f"/opt/stand-ins/{name}", text.replace("{python}", str(self.commands)), 0o755
-            )
+        for name, template in STAND_INS.items():
+            text = template.replace("{python}", str(self.commands))
+            self.write(f"/opt/stand-ins/{name}", text, 0o755)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -210,8 +209,13 @@ class Machine:
     def kill(self, unit: str) -> None:
         """Let a unit die at once."""
         process = self._units[unit]
-        process.kill()
+        os.kill(child_of(process), signal.SIGKILL)
         process.wait()
+
+
+def child_of(process: subprocess.Popen[bytes]) -> int:
+    """The process id of what unshare or nsenter runs."""
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import requests
 
-from tests.examples.site import LARGE, Site, Somebody, make_course, submit
+from tests.examples.site import ASSIGNMENT, COURSE, LARGE, Site, Somebody, make_course, submit
 from tests.integration.hub import Hub, wait_until
 from tests.postgres import PostgreSQL
 
@@ -47,16 +47,22 @@ def test_of_two_replicas_either_may_die(set_up: SetUp, database: dict[str, Path]
         assert alice.first_page.url == f"{site.ngshare_url}/"
         make_course(alice)
         submit(alice, {"large.bin": os.urandom(LARGE)})
-        for port, status in ((10100, 403), (10101, 200)):  # by nginx, and without
+        for port, status in ((10100, 401), (10101, 200)):  # by nginx, and without
             metrics = f"http://127.0.0.1:{port}/services/ngshare/metrics"
             assert requests.get(metrics, timeout=10).status_code == status
 
         for dying in (FIRST, SECOND):
             assert "user=alice" in machine.log(dying)
+            probe = f"http://127.0.0.1:{dying[-5:]}/readyz"
             machine.kill(dying)
+            assert not Hub.answers(probe)
             for _ in range(6):
                 assert alice.browser.open().status_code == 200
-            submit(alice, {"after.txt": dying.encode()})
+            alice.write("after.txt", dying.encode())
+            with alice.client() as client:
+                client.submit(
+                    COURSE, ASSIGNMENT, {"after.txt": machine.path("/home/alice/after.txt")}
+                )
             machine.start_unit(dying)
             wait_until(
                 lambda unit=dying: Hub.answers(f"http://127.0.0.1:{unit[-5:]}/readyz"),

@@ -71,7 +71,7 @@ def test_behind_nginx_everything_is_by_tls(set_up: SetUp) -> None:
 
         make_course(alice)
         submit(alice, {"large.bin": os.urandom(LARGE)})
-        assert requests.get(f"{site.ngshare_url}/metrics", timeout=10).status_code == 403
+        assert requests.get(f"{site.ngshare_url}/metrics", timeout=10).status_code == 401
 
 
 def test_on_subdomains_ngshare_has_a_host_of_its_own(set_up: SetUp) -> None:

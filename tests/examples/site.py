@@ -139,17 +139,18 @@ class Somebody:
     def get(self, url: str) -> requests.Response:
         return self.browser.session.get(url, timeout=10)
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes) -> Path:
+        """Write a file of the home; where it is for us."""
         file = self.site.machine.path(f"{self.home}/{path}")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
+        return file
 
 
 def make_course(admin: Somebody) -> None:
     """Let an admin start a server, and make a course with an assignment and be its student."""
     admin.start_server()
-    admin.write("release.ipynb", b"{}")
-    notebook = admin.site.machine.path(f"{admin.home}/release.ipynb")
+    notebook = admin.write("release.ipynb", b"{}")
     with admin.client() as client:
         client.create_course(COURSE, ["grace"])
         client.add_student(COURSE, admin.name, "", "", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -58,13 +59,8 @@ def test_of_two_replicas_either_may_die(set_up: SetUp, database: dict[str, Path]
             assert not Hub.answers(probe)
             for _ in range(6):
                 assert alice.browser.open().status_code == 200
-            alice.write("after.txt", dying.encode())
+            work = alice.write("after.txt", dying.encode())
             with alice.client() as client:
-                client.submit(
-                    COURSE, ASSIGNMENT, {"after.txt": machine.path("/home/alice/after.txt")}
-                )
+                client.submit(COURSE, ASSIGNMENT, {"after.txt": work})
             machine.start_unit(dying)
-            wait_until(
-                lambda unit=dying: Hub.answers(f"http://127.0.0.1:{unit[-5:]}/readyz"),
-                f"{dying} to be back",
-            )
+            wait_until(partial(Hub.answers, probe), f"{dying} to be back")

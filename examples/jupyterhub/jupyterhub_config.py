@@ -10,6 +10,9 @@ c.JupyterHub.public_url = "http://hub.example.org:8000/"
 c.JupyterHub.cookie_secret_file = "/srv/jupyterhub/cookie_secret"
 c.JupyterHub.db_url = "sqlite:////srv/jupyterhub/jupyterhub.sqlite"
 
+# Everybody who has a password on this machine.
+c.Authenticator.allow_all = True
+
 c.JupyterHub.services = [
     {
         "name": "ngshare",

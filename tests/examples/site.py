@@ -30,7 +30,6 @@ HUB_CONFIG = "/srv/jupyterhub/jupyterhub_config.py"
 OPTIONS = [
     "--JupyterHub.authenticator_class=dummy",
     f"--DummyAuthenticator.password={PASSWORD}",
-    "--Authenticator.allow_all=True",
     "--JupyterHub.spawner_class=simple",
     "--SimpleLocalProcessSpawner.home_dir_template=/home/{username}",
     "--Spawner.cmd=/opt/notebook-server",

@@ -20,6 +20,7 @@ TLJH = """\
 from glob import glob
 
 c = get_config()
+c.Authenticator.allow_all = True
 c.JupyterHub.hub_port = 15001
 c.JupyterHub.services = [{"name": "cull-idle", "api_token": "0123456789"}]
 c.JupyterHub.load_roles = [{"name": "cull", "scopes": ["list:users"], "services": ["cull-idle"]}]

@@ -31,7 +31,7 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 MAKE = r"""
 set -e
 mount -t tmpfs machine "$1"
-for folder in etc home opt srv var; do
+for folder in etc opt srv var; do
     mkdir "$1/$folder" "$1/$folder/upper" "$1/$folder/work"
     mount -t overlay -o "lowerdir=/$folder,upperdir=$1/$folder/upper,workdir=$1/$folder/work" \
         overlay "/$folder"

@@ -31,7 +31,7 @@ OPTIONS = [
     "--JupyterHub.authenticator_class=dummy",
     f"--DummyAuthenticator.password={PASSWORD}",
     "--JupyterHub.spawner_class=simple",
-    "--SimpleLocalProcessSpawner.home_dir_template=/home/{username}",
+    "--SimpleLocalProcessSpawner.home_dir_template=/srv/homes/{username}",
     "--Spawner.cmd=/opt/notebook-server",
 ]
 NOTEBOOK_SERVER = """#!{python}
@@ -96,7 +96,7 @@ class Somebody:
     def __init__(self, site: Site, name: str) -> None:
         self.site = site
         self.name = name
-        self.home = f"/home/{name}"
+        self.home = f"/srv/homes/{name}"
         self.browser = Browser(site)
         self.first_page = self.browser.log_in(name)
 

@@ -20,7 +20,7 @@ EXAMPLES = DOCS.parent / "examples"
 def blocks(page: str, language: str) -> list[str]:
     """The page's examples in a language."""
     text = (DOCS / page).read_text()
-    found = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(rf"^ *```{language}\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
     assert found
     return found
 

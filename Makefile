@@ -11,13 +11,13 @@ demo: .venv-exchange/installed node_modules/installed
 	@.venv/bin/python tools/demo.py
 
 # the tests that need a Hub or Helm, or take long
-SLOW = tests/browser tests/chart tests/faults tests/integration
+SLOW = tests/browser tests/chart tests/examples tests/faults tests/integration
 
 # every test, with everything they need
 test: environments
 	.venv/bin/python -m pytest tests $(SLOW:%=--ignore %) -n auto
 	.venv-exchange/bin/python -m pytest tests/exchange -n auto
-	.venv/bin/python -m pytest tests/integration tests/browser tests/chart -n auto --dist loadfile -rs
+	.venv/bin/python -m pytest tests/integration tests/browser tests/examples tests/chart -n auto --dist loadfile -rs
 	.venv/bin/python -m pytest tests/faults
 
 # the tests that need no Hub and no Helm, but the faults

@@ -38,7 +38,7 @@ class PostgreSQL:
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._durable = durable
         self._numbers = itertools.count(1)
-        self._binaries = self._find_binaries()
+        self.binaries = self._find_binaries()
         self._process: subprocess.Popen[bytes] | None = None
         if self._user:
             for folder in (self._folder, self._data):
@@ -70,7 +70,7 @@ class PostgreSQL:
         )
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [self._binaries / program, *map(str, arguments)],
+                [self.binaries / program, *map(str, arguments)],
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,

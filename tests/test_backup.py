@@ -115,12 +115,12 @@ def test_a_dump_of_postgresql_in_a_storm_has_all_that_was_acknowledged(
         assert told.returncode == 0
         program, *arguments = shlex.split(told.stdout)
         assert program == "pg_dump"
-        subprocess.run([postgresql._binaries / program, *arguments], check=True, timeout=60)
+        subprocess.run([postgresql.binaries / program, *arguments], check=True, timeout=60)
 
     expected = backup_in_a_storm(course, take)
     restored = postgresql.create_database()
     line = ["--no-owner", f"--dbname={restored}", dump]
-    subprocess.run([postgresql._binaries / "pg_restore", *line], check=True, timeout=60)
+    subprocess.run([postgresql.binaries / "pg_restore", *line], check=True, timeout=60)
     is_whole(restored, expected)
     postgresql.drop_database(restored)
 

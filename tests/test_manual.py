@@ -14,6 +14,7 @@ from tests.api import Api, write_files
 from tests.fake_hub import token_of
 
 DOCS = Path(__file__).parents[1] / "docs"
+EXAMPLES = DOCS.parent / "examples"
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -58,3 +59,16 @@ def test_the_page_on_rosters_has_every_command() -> None:
     page = (DOCS / "course-management.md").read_text()
     for _, name, _, _ in COMMANDS:
         assert f"| `{name}" in page
+
+
+def test_every_recipe_has_a_page_with_all_its_files() -> None:
+    install = (DOCS / "install.md").read_text()
+    overview = (EXAMPLES / "README.md").read_text()
+    recipes = [folder for folder in EXAMPLES.iterdir() if folder.is_dir()]
+    assert recipes
+    for folder in recipes:
+        page = (DOCS / "recipes" / f"{folder.name}.md").read_text()
+        shown = set(re.findall(r"include\} \.\./\.\./examples/(\S+)", page))
+        assert shown == {f"{folder.name}/{file.name}" for file in folder.iterdir()}
+        assert f"\nrecipes/{folder.name}\n" in install
+        assert f"]({folder.name})" in overview

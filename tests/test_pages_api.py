@@ -200,6 +200,13 @@ def test_the_line_for_a_terminal_gets_the_same_answer(course: Api) -> None:
     assert json.loads(done.stdout)["email"] == PERSON["email"]
 
 
+def test_the_line_for_a_terminal_is_by_tls_if_the_page_is(course: Api) -> None:
+    headers = {"Accept": "text/html", "X-Forwarded-Proto": "https,http"}
+    response = course.user("kevin").call("GET", "pages/api?call=whoAmI", headers=headers)
+    line = read_page(response.text).one("details", id="call-whoAmI").one("pre", id="curl").text
+    assert f" {course.url.replace('http:', 'https:')}" in line
+
+
 def test_stand_alone_the_url_says_who_calls(serve: Callable[..., Api]) -> None:
     api = serve(stand_alone=True)
     shown = page(api.nobody, call="whoAmI", user="kevin")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jupyterhub.services.auth import HubOAuthenticated
+from jupyterhub.utils import get_browser_protocol
 from tornado.web import HTTPError, RequestHandler
 
 from ngshare.auth import HubAuthenticator, StandAloneAuthenticator
@@ -51,6 +52,11 @@ class Login(HubOAuthenticated, RequestHandler):
         if self._identity is None:
             raise Unauthenticated("Login required")
         return self._identity
+
+    @property
+    def browser_protocol(self) -> str:
+        """What the browser speaks to the outermost proxy: http or https."""
+        return get_browser_protocol(self.request)
 
     def get_current_user(self) -> str | None:
         """For Tornado and jupyterhub's XSRF cookies; must not ask the Hub."""

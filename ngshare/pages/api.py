@@ -82,7 +82,7 @@ class ApiHandler(PageHandler):
     def _curl(self, url: str) -> str:
         """What to type in a notebook server's terminal for the same answer."""
         token = "" if self.stand_alone else '-H "Authorization: token $JUPYTERHUB_API_TOKEN" '
-        host = f"{self.request.protocol}://{self.request.host}"
+        host = f"{self.browser_protocol}://{self.request.host}"
         return f"curl {token}{shlex.quote(host + url)}"
 
 

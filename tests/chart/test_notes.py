@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, Manifest, Renderer
+from tests.chart.rendering import CHART, Manifest, Renderer, read_yaml
 
 
 def hub_configuration(values: Manifest) -> list[Manifest]:
@@ -83,3 +83,26 @@ def test_what_the_manual_says_of_values_is_so(
     kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
     assert pod["spec"]["volumes"] == chart.render(small).pod["volumes"][:1]
     assert chart.render(large).one("Deployment")["spec"]["replicas"] == 2
+
+
+def test_the_recipes_values_for_both_charts_fit_together(
+    chart: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = CHART.parents[1] / "examples" / "z2jh"
+    hub = read_yaml(recipe / "jupyterhub.yaml")
+    release = chart.render(read_yaml(recipe / "ngshare.yaml"))
+    reference = hub["hub"]["extraEnv"]["NGSHARE_TOKEN"]["valueFrom"]["secretKeyRef"]
+    assert reference == release.env["JUPYTERHUB_API_TOKEN"]["secretKeyRef"]
+    monkeypatch.setenv("NGSHARE_TOKEN", "t")
+    (known,) = hub_configuration(hub)
+    service = release.one("Service")
+    (port,) = service["spec"]["ports"]
+    address = f"http://{service['metadata']['name']}.jhub.svc.cluster.local:{port['port']}"
+    assert known["url"] == address
+    prefix = release.env["JUPYTERHUB_SERVICE_PREFIX"]
+    assert prefix == f"/services/{known['name']}/"
+    nbgrader = hub["singleuser"]["extraFiles"]["nbgrader_config"]["stringData"]
+    assert f'configure_exchange(c, "{address}{prefix}")' in nbgrader
+    compile(nbgrader, "nbgrader_config.py", "exec")
+    scope = f"access:services!service={known['name']}"
+    assert scope in hub["hub"]["loadRoles"]["user"]["scopes"]

@@ -4,9 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from html import unescape
-from http.cookiejar import Cookie
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -14,16 +12,11 @@ from tornado.web import create_signed_value
 
 from ngshare.errors import HubUnavailable
 from ngshare.moves.people import ask_hub
+from tests.integration.browser import PAGE, Browser
 from tests.integration.conftest import LOGIN_SITES, NewHub
-from tests.integration.hub import ADMIN, MANAGER_TOKEN, PASSWORD, SERVICE_TOKEN, Hub
+from tests.integration.hub import ADMIN, MANAGER_TOKEN, SERVICE_TOKEN, Hub
 
-PAGE = {  # what a browser says when a person opens a page
-    "Accept": "text/html,application/xhtml+xml,*/*;q=0.8",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Site": "none",
-}
-SCRIPT = {  # and when a script in a page of the same site calls
+SCRIPT = {  # what a browser says when a script in a page of the same site calls
     "Accept": "*/*",
     "Sec-Fetch-Dest": "empty",
     "Sec-Fetch-Mode": "cors",
@@ -31,62 +24,6 @@ SCRIPT = {  # and when a script in a page of the same site calls
 }
 FOREIGN_FORM = {**PAGE, "Sec-Fetch-Site": "cross-site"}
 OLD_BROWSER = dict.fromkeys(["Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site"])
-
-
-class Browser:
-    """A person's browser at a Hub: it keeps cookies and follows redirects."""
-
-    def __init__(self, hub: Hub) -> None:
-        self.hub = hub
-        self.session = requests.Session()
-        self.session.headers.update(PAGE)
-
-    def call(
-        self, method: str, path: str, headers: dict | None = None, **options: object
-    ) -> requests.Response:
-        """A call of ngshare, by cookie; a header that is None is left out."""
-        url = f"{self.hub.ngshare_url}/{path}"
-        return self.session.request(method, url, headers=headers, timeout=10, **options)
-
-    def open(self, path: str = "") -> requests.Response:
-        """Open a page of ngshare, and follow wherever that leads."""
-        return self.call("GET", path)
-
-    def glance(self, path: str = "") -> requests.Response:
-        """Open a page of ngshare, but follow no redirect."""
-        return self.call("GET", path, allow_redirects=False)
-
-    def fill_in(self, login: requests.Response, name: str) -> requests.Response:
-        """Send the Hub's login form."""
-        assert login.url.startswith(f"{self.hub.url}hub/login?"), login.url
-        [action] = re.findall(r'<form action="([^"]*/login[^"]*)"', login.text)
-        [xsrf] = re.findall(r'name="_xsrf" value="([^"]+)"', login.text)
-        form = {"username": name, "password": PASSWORD, "_xsrf": xsrf}
-        return self.session.post(urljoin(login.url, unescape(action)), data=form, timeout=10)
-
-    def log_in(self, name: str, path: str = "") -> requests.Response:
-        """Open a page of ngshare, log in on the way, and end wherever that leads."""
-        return self.fill_in(self.open(path), name)
-
-    @property
-    def cookies(self) -> list[Cookie]:
-        """The cookies that are not the Hub's own."""
-        return [
-            cookie
-            for cookie in self.session.cookies
-            if not cookie.name.startswith("jupyterhub-") and not cookie.path.endswith("/hub/")
-        ]
-
-    @property
-    def secrets(self) -> list[str]:
-        """The values of those cookies, as a log would show them."""
-        return [cookie.value.strip('"') for cookie in self.cookies]
-
-    @property
-    def xsrf(self) -> dict[str, str]:
-        """The header that a script of ngshare's own pages can send."""
-        [token] = [cookie.value for cookie in self.cookies if cookie.name == "_xsrf"]
-        return {"X-XSRFToken": token}
 
 
 @pytest.fixture(scope="module", params=LOGIN_SITES, ids=str)

@@ -12,6 +12,8 @@ release = version = __version__
 extensions = ["myst_parser"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
+# The manual is searched for words of messages and commands as the log and the shell have them.
+smartquotes = False
 html_theme = "pydata_sphinx_theme"
 html_show_sourcelink = False
 exclude_patterns = ["_build"]

@@ -16,6 +16,9 @@ myst_heading_anchors = 3
 smartquotes = False
 html_theme = "pydata_sphinx_theme"
 html_show_sourcelink = False
+html_theme_options = {"navbar_center": [], "secondary_sidebar_items": ["page-toc"]}
+html_sidebars = {"**": ["every-page.html"]}
+templates_path = ["templates"]
 exclude_patterns = ["_build"]
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
 from ngshare.course_management import COMMANDS, make_parser
-from tests.api import Api, write_files
+from ngshare.database.engine import Database
+from tests.api import Api, encode, write_files
 from tests.fake_hub import token_of
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -18,8 +21,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 def blocks(page: str, language: str) -> list[str]:
     """The page's examples in a language."""
-    text = (DOCS / page).read_text()
-    found = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    page_text = (DOCS / page).read_text()
+    found = re.findall(rf"^```{language}\n(.*?)^```$", page_text, re.MULTILINE | re.DOTALL)
     assert found
     return found
 
@@ -43,6 +46,43 @@ def test_the_python_examples_run(
     assert (place / "fetched/data/data/a.csv").read_bytes() == b"1"
     assert (place / "submitted/root/ps1/ps1.ipynb").read_bytes() == b"{}"
     assert "root" in (place / "feedback/ps1.html").read_text()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_is_exported_and_erased_as_the_page_on_privacy_says_leaves_no_trace(
+    course: Api,
+    database: Database,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    export, erase = blocks("privacy.md", "python")
+    [finish] = blocks("privacy.md", "sql")
+    timestamp = course.user("eric").submit("course1", "challenge", {"work": b"eric's own work"})
+    course.user("lawrence").submit("course1", "challenge", {"work": b"somebody else's"})
+    feedback = {"timestamp": timestamp, "files": encode({"f.html": b"for his work"})}
+    course.user("kevin").ok("POST", "feedback/course1/challenge/eric", **feedback)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("NGSHARE_URL", course.url)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token_of("root"))
+    names: dict[str, Any] = {}
+    exec(export.replace('"bob"', '"eric"'), names)
+    files = {path.name: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    assert (files["work"], files["f.html"]) == (b"eric's own work", b"for his work")
+    assert b"eric@example.org" in files["about.json"]
+    exec(erase, names)
+    statements = finish.replace("bob", "eric").split(";\n")[1:-2]  # without BEGIN and COMMIT
+
+    def run(connection: Connection) -> None:
+        for statement in statements:
+            connection.execute(text(statement))
+
+    assert statements[-1].startswith("DELETE FROM users")
+    database.write(run)
+    dump = "".join(sqlite3.connect(database.engine.url.database or "").iterdump()).lower()
+    assert "lawrence" in dump
+    assert b"somebody else's".hex() in dump
+    assert "eric" not in dump
+    assert b"eric's own work".hex() not in dump
 
 
 def test_the_commands_of_the_page_on_rosters_are_understood() -> None:

@@ -43,6 +43,6 @@ def test_the_sums_on_the_page_on_scale_are_right() -> None:
     sums = re.findall(r"`([^`]+) = ([\d,.]+)`", (DOCS / "scaling.md").read_text())
     assert len(sums) > 20
     for sum_, result in sums:
-        term = sum_.replace(",", "").replace("×", "*")
+        term = sum_.replace(",", "").replace("\N{MULTIPLICATION SIGN}", "*")
         assert re.fullmatch(r"[\d. *+/()]+", term), sum_
         assert number(result) == pytest.approx(eval(term), rel=0.02), sum_

@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from ngshare import course_management
 from tests.exchange.people import Person, School
-from tests.test_manual import blocks
+from tests.test_manual import blocks, load_configuration
 
 COURSE = "math101"
 
@@ -56,3 +56,11 @@ def test_the_pages_for_instructors_and_students_lead_through_a_term(school: Scho
     type_in(alice, f"nbgrader list --cached{afterwards}")
     [page] = Path(alice.work, "ps1/feedback").rglob("*.html")
     assert "assert 1 + 1" not in page.read_text()
+
+
+@pytest.mark.parametrize("page", ["exchange.md", "helm.md"])
+def test_the_configuration_in_the_manual_makes_nbgrader_use_ngshare(page: str) -> None:
+    nbgrader, *others = load_configuration(page)
+    assert nbgrader.ExchangeFactory.submit == "ngshare.exchange.ExchangeSubmit"
+    assert nbgrader.CourseDirectory.course_id
+    assert all(others)

@@ -277,6 +277,16 @@ class NgShare(Application):
             "Remove what nothing refers to any more.",
         ),
         "doctor": ("ngshare.commands.Doctor", "Tell what is wrong with this user's environment."),
+        "export-course": ("ngshare.moving_commands.ExportCourse", "Write a course to an archive."),
+        "export-exchange": (
+            "ngshare.moving_commands.ExportExchange",
+            "Write all courses as an exchange directory of nbgrader.",
+        ),
+        "import-course": ("ngshare.moving_commands.ImportCourse", "Make a course of an archive."),
+        "import-exchange": (
+            "ngshare.moving_commands.ImportExchange",
+            "Add what is in an exchange directory of nbgrader.",
+        ),
         "upgrade-db": ("ngshare.commands.UpgradeDb", "Upgrade the database's schema, and exit."),
     }
     aliases = {

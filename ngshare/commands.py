@@ -12,7 +12,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TimeRemainingColumn,
+)
 from sqlalchemy.exc import DBAPIError
 from traitlets import Bool
 from traitlets.config import Application
@@ -193,10 +199,11 @@ class Doctor(Application):
 
 
 @contextmanager
-def show_progress(total: int) -> Iterator[Callable[[int], object]]:
-    """Shows on stderr how much of `total` bytes is done: yields what to tell of each part done."""
+def show_progress(total: int, unit: str = "bytes") -> Iterator[Callable[[int], object]]:
+    """Shows on stderr how much of `total` is done: yields what to tell of each part done."""
     if sys.stderr.isatty():
-        columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        so_far = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+        columns = (BarColumn(), so_far, TimeRemainingColumn())
         console = Console(stderr=True)
         # Findings are printed above the bar, but not if they go to a file.
         into_terminal = sys.stdout.isatty()
@@ -211,6 +218,6 @@ def show_progress(total: int) -> Iterator[Callable[[int], object]]:
         done += size
         if time.monotonic() - told >= SECONDS_A_LINE:
             told = time.monotonic()
-            print(f"{done:,} of {total:,} bytes", file=sys.stderr)
+            print(f"{done:,} of {total:,} {unit}", file=sys.stderr)
 
     yield advance

@@ -36,6 +36,11 @@ MAY_IMPORT = {
     "__main__": "app",
     "app": "service workers log_format",
     "commands": "app doctor service database errors",
+    "moves": (
+        "audit courses limits roster_files rosters spool spreadsheets untrusted users volume"
+        f" {BELOW_DOMAIN}"
+    ),
+    "moving_commands": "app commands limits moves service",
     "workers": "service",
     "service": (
         "handlers pages routes auth connections database fetch_log metrics readiness errors limits"
@@ -101,12 +106,12 @@ MAY_IMPORT = {
 }
 MAY_IMPORT_OF_OTHERS = {
     "tornado": "handlers pages auth connections service",
-    "sqlalchemy": f"commands database migrations permissions {DOMAIN}",
+    "sqlalchemy": f"commands database migrations moves permissions {DOMAIN}",
     "alembic": "database migrations",
     "jupyterhub": "handlers auth",
     "jinja2": "pages",
     "prometheus_client": "metrics",
-    "traitlets": "app auth commands exchange",
+    "traitlets": "app auth commands exchange moving_commands",
     "rich": "commands course_management exchange",
     "requests": "client",
     "urllib3": "client",

@@ -36,6 +36,7 @@ RUN = {
     ("install.md", "python"): "tests/test_manual.py",
     ("instructors.md", "python"): "tests/test_manual.py",
     ("instructors.md", "sh"): "tests/exchange/test_manual.py",
+    ("moving.md", "sh"): "tests/test_moves_course.py",
     ("operations.md", "yaml"): "tests/test_manual.py",
     ("privacy.md", "python"): "tests/test_manual.py",
     ("privacy.md", "sql"): "tests/test_manual.py",
@@ -170,7 +171,7 @@ def test_who_is_exported_and_erased_as_the_page_on_privacy_says_leaves_no_trace(
     assert (files["work"], files["f.html"]) == (b"eric's own work", b"for his work")
     assert b"eric@example.org" in files["about.json"]
     exec(erase, names)
-    statements = finish.replace("bob", "eric").split(";\n")[1:-2]  # without BEGIN and COMMIT
+    statements = finish.replace("bob", "eric").splitlines()[1:-1]  # without BEGIN and COMMIT
 
     def run(connection: Connection) -> None:
         for statement in statements:

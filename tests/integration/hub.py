@@ -55,7 +55,11 @@ c.JupyterHub.services = [
 ] + [{{"name": name, "api_token": token}} for name, token in {services!r}.items()]
 c.JupyterHub.load_roles = [
     {{"name": "user", "scopes": ["self", "access:services!service=ngshare"]}},
-    {{"name": "manager", "scopes": ["admin:users", "tokens"], "services": ["manager"]}},
+    {{
+        "name": "manager",
+        "scopes": ["admin:users", "admin:groups", "tokens"],
+        "services": ["manager"],
+    }},
 ]
 """
 

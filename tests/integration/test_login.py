@@ -12,6 +12,8 @@ import pytest
 import requests
 from tornado.web import create_signed_value
 
+from ngshare.errors import HubUnavailable
+from ngshare.moves.people import ask_hub
 from tests.integration.conftest import LOGIN_SITES, NewHub
 from tests.integration.hub import ADMIN, MANAGER_TOKEN, PASSWORD, SERVICE_TOKEN, Hub
 
@@ -236,3 +238,25 @@ def test_the_log_keeps_the_cookies_of_a_login_that_fails(browser: Browser) -> No
     log = browser.hub.ngshare_log()
     for secret in secrets:
         assert secret not in log
+
+
+def test_the_hub_tells_an_import_who_is_in_its_groups(
+    jupyterhub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ngshare.moves.people.GROUPS_A_PAGE", 2)
+    members = {"formgrade-math": ["ines"], "nbgrader-math": ["stan", "sue"], "other": ["stan"]}
+    for name in ("ines", "stan", "sue"):
+        user = jupyterhub.new_user(name)
+    for group, names in members.items():
+        for path, body in ((f"groups/{group}", {}), (f"groups/{group}/users", {"users": names})):
+            assert jupyterhub.api("POST", path, json=body).ok
+    api_url = f"{jupyterhub.url}hub/api"
+    roster = ask_hub(api_url, MANAGER_TOKEN)
+    assert {(entry.username, entry.role) for entry in roster.pop("math")} == {
+        ("ines", "instructor"),
+        ("stan", "student"),
+        ("sue", "student"),
+    }
+    assert roster == {}
+    with pytest.raises(HubUnavailable, match="needs the scopes list:groups and read:groups"):
+        ask_hub(api_url, user)

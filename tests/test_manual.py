@@ -92,7 +92,7 @@ def test_the_hub_starts_ngshare_by_a_command_that_ngshare_understands() -> None:
     service, roles = load_configuration("install.md")
     [ngshare] = service.JupyterHub.services.get_value([])
     command = NgShare()
-    command.parse_command_line(ngshare["command"][1:])
+    command.initialize(ngshare["command"][1:])
     assert command.admins == ["alice", "bob"]
     assert {role["name"] for role in roles.JupyterHub.load_roles} == {"user", "server"}
 
@@ -108,8 +108,11 @@ def test_the_admins_commands_in_the_manual_are_understood(page: str) -> None:
         program, name, *arguments = shlex.split(line)
         assert program == "ngshare"
         command = import_item(NgShare.subcommands[name][0])()
-        command.parse_command_line(arguments)
-        assert command.database == "sqlite:////srv/ngshare/ngshare.db"
+        command.initialize(arguments)
+        assert (
+            command.cli_config[type(command).__name__].database
+            == "sqlite:////srv/ngshare/ngshare.db"
+        )
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -19,6 +19,7 @@ from traitlets.utils.importstring import import_item
 from ngshare.app import NgShare
 from ngshare.course_management import COMMANDS, make_parser
 from ngshare.database.engine import Database
+from ngshare.database.models import Base
 from ngshare.roster_files import read_csv
 from tests.api import Api, encode, write_files
 from tests.fake_hub import token_of
@@ -187,6 +188,14 @@ def test_who_is_exported_and_erased_as_the_page_on_privacy_says_leaves_no_trace(
     assert b"somebody else's".hex() in dump
     assert "eric" not in dump
     assert b"eric's own work".hex() not in dump
+
+
+def test_the_page_on_privacy_has_every_table_that_tells_of_people() -> None:
+    page = (DOCS / "privacy.md").read_text()
+    telling = {"user_pk", "username", "by", "email"}
+    tables = [table for table in Base.metadata.tables.values() if telling & {*table.columns.keys()}]
+    assert len(tables) > 6
+    assert [table.name for table in tables if f"| `{table.name}`" not in page] == []
 
 
 def test_the_commands_of_the_page_on_rosters_are_understood() -> None:

@@ -12,8 +12,14 @@ release = version = __version__
 extensions = ["myst_parser"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
+# The manual is searched for words of messages and commands as the log and the shell have them.
+smartquotes = False
+html_title = "ngshare"
 html_theme = "pydata_sphinx_theme"
 html_show_sourcelink = False
+html_theme_options = {"navbar_center": [], "secondary_sidebar_items": ["page-toc"]}
+html_sidebars = {"**": ["every-page.html"]}
+templates_path = ["templates"]
 exclude_patterns = ["_build"]
 
 

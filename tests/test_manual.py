@@ -4,25 +4,144 @@ from __future__ import annotations
 
 import re
 import shlex
+import sqlite3
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import yaml
+from sqlalchemy import Connection, text
+from traitlets.config import Config
+from traitlets.utils.importstring import import_item
 
+from ngshare.app import NgShare
 from ngshare.course_management import COMMANDS, make_parser
-from tests.api import Api, write_files
+from ngshare.database.engine import Database
+from ngshare.database.models import Base
+from ngshare.roster_files import read_csv
+from tests.api import Api, encode, write_files
 from tests.fake_hub import token_of
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS.parent / "examples"
+# Whose examples in which languages run, and in which tests.
+RUN = {
+    ("backup.md", "sh"): "tests/test_manual.py",
+    ("client.md", "python"): "tests/test_manual.py",
+    ("course-management.md", "sh"): "tests/test_manual.py",
+    ("course-management.md", "text"): "tests/test_manual.py",
+    ("exchange.md", "python"): "tests/exchange/test_manual.py",
+    ("helm.md", "python"): "tests/exchange/test_manual.py",
+    ("helm.md", "yaml"): "tests/chart/test_notes.py",
+    ("install.md", "python"): "tests/test_manual.py",
+    ("instructors.md", "python"): "tests/test_manual.py",
+    ("instructors.md", "sh"): "tests/exchange/test_manual.py",
+    ("moving.md", "sh"): "tests/test_moves_course.py",
+    ("operations.md", "yaml"): "tests/test_manual.py",
+    ("privacy.md", "python"): "tests/test_manual.py",
+    ("privacy.md", "sql"): "tests/test_manual.py",
+    ("students.md", "sh"): "tests/exchange/test_manual.py",
+    ("upgrade.md", "sh"): "tests/test_manual.py",
+    ("volume-exchange.md", "python"): "tests/exchange/volume/site.py",
+    ("../examples/base-url/README.md", "yaml"): "tests/chart/test_notes.py",
+    ("../examples/compose/README.md", "bash"): "tests/test_images.py",
+}
+TYPED = "".join(path.read_text() for path in (DOCS.parent / "tests/examples").glob("test_*.py"))
+PAGES = [path.name for path in DOCS.glob("*.md")]
+PAGES += [f"../examples/{path.parent.name}/README.md" for path in EXAMPLES.glob("*/README.md")]
+COMMAND = re.compile(r"(?:ngshare|nbgrader|python3?|pip|make|helm|kubectl|docker|curl|sqlite3) ")
 
 
 def blocks(page: str, language: str) -> list[str]:
     """The page's examples in a language."""
-    text = (DOCS / page).read_text()
-    found = re.findall(rf"^ *```{language}\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    fence = rf"^( *)```{language}\n(.*?)^\1```$"
+    found = re.findall(fence, (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
     assert found
-    return found
+    return [textwrap.dedent(example) for _, example in found]
+
+
+def runs(page: str, language: str) -> bool:
+    """Whether a test runs the page's examples in a language; recipes are followed as a whole."""
+    recipe = Path(page).parent.name
+    return (page, language) in RUN or (language in ("sh", "python") and f'"{recipe}"' in TYPED)
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_every_example_of_the_manual_is_run_or_says_why_not(page: str) -> None:
+    example, untold = False, []
+    reason, before = False, ""
+    for line in (DOCS / page).read_text().splitlines():
+        fence = re.match(r" *```(.*)", line)
+        if fence and not example and not fence[1].startswith("{"):
+            if not reason and not runs(page, fence[1]):
+                untold.append(line)
+        elif not example and line.startswith("    ") and not (before.strip() or reason):
+            untold += [line] if COMMAND.match(line.strip()) else []
+        example = example != bool(fence)
+        reason = line.strip().startswith("<!-- not run: ") or (reason and not line)
+        before = line
+    assert not untold
+
+
+@pytest.mark.parametrize(("page", "language"), RUN)
+def test_examples_that_run_are_named_where_they_run(page: str, language: str) -> None:
+    assert blocks(page, language)
+    assert page.removeprefix("../") in (DOCS.parent / RUN[page, language]).read_text()
+
+
+def load_configuration(page: str) -> list[Config]:
+    """What the page's examples of configuration files say."""
+    loaded = []
+    for example in blocks(page, "python"):
+        config = Config()
+        exec(example, {"c": config, "get_config": lambda config=config: config})
+        loaded.append(config)
+    return loaded
+
+
+def test_the_hub_starts_ngshare_by_a_command_that_ngshare_understands() -> None:
+    service, roles = load_configuration("install.md")
+    [ngshare] = service.JupyterHub.services.get_value([])
+    command = NgShare()
+    command.initialize(ngshare["command"][1:])
+    assert command.admins == ["alice", "bob"]
+    assert {role["name"] for role in roles.JupyterHub.load_roles} == {"user", "server"}
+
+
+def test_instructors_name_their_course_as_nbgrader_wants_it() -> None:
+    [config] = load_configuration("instructors.md")
+    assert config.CourseDirectory.course_id == "math101"
+
+
+@pytest.mark.parametrize("page", ["backup.md", "upgrade.md"])
+def test_the_admins_commands_in_the_manual_are_understood(page: str) -> None:
+    for line in "".join(blocks(page, "sh")).splitlines():
+        program, name, *arguments = shlex.split(line)
+        assert program == "ngshare"
+        command = import_item(NgShare.subcommands[name][0])()
+        command.initialize(arguments)
+        assert (
+            command.cli_config[type(command).__name__].database
+            == "sqlite:////srv/ngshare/ngshare.db"
+        )
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_prometheus_and_kubernetes_find_what_the_manual_tells_them_to_ask_for(api: Api) -> None:
+    scrape, probes = (yaml.safe_load(example) for example in blocks("operations.md", "yaml"))
+    [job] = scrape["scrape_configs"]
+    root = api.url.removesuffix("/services/ngshare/")
+    paths = [job["metrics_path"], *(probe["httpGet"]["path"] for probe in probes.values())]
+    assert [requests.get(root + path, timeout=5).status_code for path in paths] == [200] * 3
+
+
+def test_the_page_on_rosters_has_a_file_as_it_should_be(tmp_path: Path) -> None:
+    [example] = blocks("course-management.md", "text")
+    (tmp_path / "roster.csv").write_text(example)
+    people, problems = read_csv(str(tmp_path / "roster.csv"))
+    assert ([person.username for person in people], problems) == (["bob"], [])
 
 
 def test_the_python_examples_run(
@@ -44,6 +163,51 @@ def test_the_python_examples_run(
     assert (place / "fetched/data/data/a.csv").read_bytes() == b"1"
     assert (place / "submitted/root/ps1/ps1.ipynb").read_bytes() == b"{}"
     assert "root" in (place / "feedback/ps1.html").read_text()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_is_exported_and_erased_as_the_page_on_privacy_says_leaves_no_trace(
+    course: Api,
+    database: Database,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    export, erase = blocks("privacy.md", "python")
+    [finish] = blocks("privacy.md", "sql")
+    timestamp = course.user("eric").submit("course1", "challenge", {"work": b"eric's own work"})
+    course.user("lawrence").submit("course1", "challenge", {"work": b"somebody else's"})
+    feedback = {"timestamp": timestamp, "files": encode({"f.html": b"for his work"})}
+    course.user("kevin").ok("POST", "feedback/course1/challenge/eric", **feedback)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("NGSHARE_URL", course.url)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token_of("root"))
+    names: dict[str, Any] = {}
+    exec(export.replace('"bob"', '"eric"'), names)
+    files = {path.name: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    assert (files["work"], files["f.html"]) == (b"eric's own work", b"for his work")
+    assert b"eric@example.org" in files["about.json"]
+    exec(erase, names)
+    statements = finish.replace("bob", "eric").splitlines()[1:-1]  # without BEGIN and COMMIT
+
+    def run(connection: Connection) -> None:
+        for statement in statements:
+            connection.execute(text(statement))
+
+    assert statements[-1].startswith("DELETE FROM users")
+    database.write(run)
+    dump = "".join(sqlite3.connect(database.engine.url.database or "").iterdump()).lower()
+    assert "lawrence" in dump
+    assert b"somebody else's".hex() in dump
+    assert "eric" not in dump
+    assert b"eric's own work".hex() not in dump
+
+
+def test_the_page_on_privacy_has_every_table_that_tells_of_people() -> None:
+    page = (DOCS / "privacy.md").read_text()
+    telling = {"user_pk", "username", "by", "email"}
+    tables = [table for table in Base.metadata.tables.values() if telling & {*table.columns.keys()}]
+    assert len(tables) > 6
+    assert [table.name for table in tables if f"| `{table.name}`" not in page] == []
 
 
 def test_the_commands_of_the_page_on_rosters_are_understood() -> None:

@@ -106,3 +106,13 @@ def test_the_recipes_values_for_both_charts_fit_together(
     compile(nbgrader, "nbgrader_config.py", "exec")
     scope = f"access:services!service={known['name']}"
     assert scope in hub["hub"]["loadRoles"]["user"]["scopes"]
+
+
+def test_the_recipes_values_for_a_base_url_do_what_it_says(chart: Renderer) -> None:
+    readme = (CHART.parents[1] / "examples/base-url/README.md").read_text()
+    (values,) = re.findall("```yaml\n(.*?)```", readme, re.DOTALL)
+    told = dict(re.findall(r"^    (JUPYTERHUB_\w+)=(\S+)$", readme, re.MULTILINE))
+    env = chart.render(yaml.safe_load(values)).env
+    assert len(told) == 3
+    assert env["JUPYTERHUB_API_URL"] == told.pop("JUPYTERHUB_API_URL").replace("127.0.0.1", "hub")
+    assert told.items() <= env.items()

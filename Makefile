@@ -80,7 +80,7 @@ environments: .venv/tests .venv-hub5/installed .venv-nbgrader/installed .venv-ex
 # the previous line of JupyterHub
 .venv-hub5/installed: setup.py
 	tools/make_venv .venv-hub5 $(PYTHON)
-	.venv-hub5/bin/pip install -qq --editable . 'jupyterhub<6'
+	.venv-hub5/bin/pip install -qq --editable '.[postgresql]' 'jupyterhub<6'
 	touch $@
 
 # nbgrader with the published plugin, whose requirements exclude today's nbgrader; newer versions

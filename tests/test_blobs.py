@@ -17,7 +17,15 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from ngshare import wire
 from ngshare.database import blobs, snapshots
-from ngshare.database.blobs import CHUNK_BYTES, DIGESTS_A_STATEMENT, IDENTITY, ZSTD
+from ngshare.database.blobs import (
+    CHUNK_BYTES,
+    DIGESTS_A_STATEMENT,
+    IDENTITY,
+    MISSING,
+    ZSTD,
+    PackedBlob,
+    Reference,
+)
 from ngshare.database.engine import Database
 from ngshare.database.models import Assignment, Blob, BlobChunk, Release, Snapshot, SnapshotFile
 from ngshare.database.snapshots import PackedSnapshot
@@ -51,6 +59,23 @@ def put_and_load(database: Database, content: bytes) -> tuple[Row, list[bytes]]:
         return blob, list(connection.scalars(chunks.order_by(BlobChunk.seq)))
 
     return database.read(look)
+
+
+def test_a_lost_content_that_is_given_again_is_there_again(database: Database) -> None:
+    content = noise(CHUNK_BYTES + 1)
+    digest, checksum = blobs.pack(content).digest, blobs.pack(content).checksum
+    lost = PackedBlob(digest, len(content), checksum, MISSING, ())
+    directory = snapshots.pack({"a": lost})
+    pk = database.write(snapshots.put, directory)
+    database.write(blobs.mark_unused, [digest], datetime.now(timezone.utc))
+    assert [file.is_missing for file in database.read(snapshots.list_files, pk)] == [True]
+    assert database.write(blobs.use, [digest]) == []
+    assert database.write(snapshots.put, directory) == pk
+    assert database.write(snapshots.put, pack({"a": content})) == pk
+    assert [file.is_missing for file in database.read(snapshots.list_files, pk)] == [False]
+    assert database.write(snapshots.put, directory) == pk
+    assert database.read(blobs.load, [digest]) == {digest: content}
+    assert database.write(blobs.use, [digest]) == [Reference(digest, len(content))]
 
 
 @pytest.mark.parametrize("size", SIZES)

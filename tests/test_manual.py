@@ -6,6 +6,7 @@ import re
 import shlex
 import sqlite3
 import textwrap
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,8 @@ def test_who_is_exported_and_erased_as_the_page_on_privacy_says_leaves_no_trace(
 
     assert statements[-1].startswith("DELETE FROM users")
     database.write(run)
-    dump = "".join(sqlite3.connect(database.engine.url.database or "").iterdump()).lower()
+    with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
+        dump = "".join(connection.iterdump()).lower()
     assert "lawrence" in dump
     assert b"somebody else's".hex() in dump
     assert "eric" not in dump

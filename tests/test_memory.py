@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,23 @@ def test_64_uploads_of_10_megabytes_at_once_take_less_than_256_mebibytes(
         with ThreadPoolExecutor(64) as threads:
             list(threads.map(lambda body: post(service, body, "student0"), 8 * bodies))
         assert peak(service) - before < 256 * MIB
+
+
+def test_a_command_beside_the_service_fits_into_what_the_chart_allows(
+    hub_variables: dict[str, str], tmp_path: Path
+) -> None:
+    chart = Path(__file__).parents[1] / "helmchart/ngshare/templates/deployment.yaml"
+    (allowed,) = re.findall(r'"limits" \(dict "memory" "(\d+)Mi"\)', chart.read_text())
+    with managed(hub_variables, tmp_path) as service:
+        make_course(service.url)
+        for _ in range(4):
+            post(service, form(os.urandom(8_000_000)), "student0")
+        database = f"sqlite:///{tmp_path}/ngshare.db"
+        command = [sys.executable, "-m", "ngshare", "check", "--database", database]
+        pid = os.posix_spawn(sys.executable, command, os.environ)
+        _, status, used = os.wait4(pid, 0)
+        assert status == 0
+        assert peak(service) + (used.ru_maxrss << 10) < int(allowed) * MIB
 
 
 def fill(database: Path, students: int, files: int) -> None:

@@ -14,7 +14,16 @@ from datetime import datetime
 from typing import Any
 
 import zstandard
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    literal_column,
+    null,
+    select,
+    update,
+)
 
 from ngshare.database.engine import count, insert
 from ngshare.database.models import Blob, BlobChunk, SnapshotFile
@@ -37,17 +46,13 @@ _CONTENTS = (
     .where(Blob.digest.in_(bindparam("digests", expanding=True)))
     .order_by(Blob.digest, BlobChunk.seq)
 )
-_USES = select(Blob.digest, Blob.unused_since).where(
-    Blob.digest.in_(bindparam("digests", expanding=True))
+_USES = select(Blob.digest, Blob.size, Blob.unused_since).where(
+    Blob.digest.in_(bindparam("digests", expanding=True)), Blob.encoding != MISSING
 )
 _CHUNK = (
     select(Blob.encoding, BlobChunk.data)
     .join(BlobChunk, BlobChunk.digest == Blob.digest)
     .where(Blob.digest == bindparam("digest"), BlobChunk.seq == bindparam("seq"))
-)
-
-_READABLE = select(Blob.digest, Blob.size).where(
-    Blob.digest.in_(bindparam("digests", expanding=True)), Blob.encoding != MISSING
 )
 
 _local = threading.local()  # compressors, which are costly to make and not for two threads at once
@@ -133,7 +138,11 @@ def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def put(connection: Connection, blobs: Iterable[PackedBlob]) -> None:
-    """Store those of the blobs that are not there yet; three statements for 500 blobs."""
+    """Store those of the blobs that are not there yet; three statements for 500 blobs.
+
+    One that is known to be missing, and is given now, is there again: otherwise an imported
+    archive that calls a content missing would take its bytes from whoever hands it in later.
+    """
     # In one order everywhere, so that two transactions wait for one another and don't deadlock.
     by_digest = {blob.digest: blob for blob in sorted(blobs, key=lambda blob: blob.digest)}
     for batch in _batches(by_digest):
@@ -153,8 +162,15 @@ def put(connection: Connection, blobs: Iterable[PackedBlob]) -> None:
         ]
         # Another replica may store the same content just now: whoever got the row writes the
         # chunks, and the other has waited for that commit.
-        statement = insert(connection, Blob).on_conflict_do_nothing().returning(Blob.digest)
-        ours = set(connection.scalars(statement, rows))
+        statement = insert(connection, Blob)
+        found = {name: statement.excluded[name] for name in rows[0]}
+        statement = statement.on_conflict_do_update(
+            index_elements=[Blob.digest],
+            set_={**found, "unused_since": null()},
+            # no parameter, as that would make it one statement for each row
+            where=Blob.encoding == literal_column(f"'{MISSING}'"),
+        )
+        ours = set(connection.scalars(statement.returning(Blob.digest), rows))
         for column, name in (("size", "new_bytes"), ("stored_size", "stored_bytes")):
             count(connection, name, sum(row[column] for row in rows if row["digest"] in ours))
         for rows in _chunk_rows(blob for blob in missing if blob.digest in ours):
@@ -220,8 +236,7 @@ def use(connection: Connection, digests: Collection[bytes]) -> list[Reference]:
     """Those of the blobs that are stored with their bytes; the garbage collector leaves them."""
     found = []
     for batch in _batches(dict.fromkeys(sorted(digests))):
-        known = _use_again(connection, batch)
-        found += [Reference(*row) for row in connection.execute(_READABLE, {"digests": known})]
+        found += [Reference(*item) for item in _use_again(connection, batch).items()]
     return found
 
 
@@ -243,16 +258,16 @@ def _batches(by_digest: dict[bytes, PackedBlob] | dict[bytes, None]) -> Iterator
         yield dict(items[start : start + DIGESTS_A_STATEMENT])
 
 
-def _use_again(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
-    """Those of the blobs that are stored; the garbage collector must begin anew to count.
+def _use_again(connection: Connection, digests: Collection[bytes]) -> dict[bytes, int]:
+    """Size by digest of the blobs that are stored with their bytes.
 
-    What it removes just now is not among them.
+    The garbage collector must begin anew to count. What it removes just now is not among them.
     """
     rows = connection.execute(_USES, {"digests": list(digests)}).all()
-    known = {row.digest for row in rows if row.unused_since is None}
+    known = {row.digest: row.size for row in rows if row.unused_since is None}
     if marked := [row.digest for row in rows if row.unused_since is not None]:
         unmark = update(Blob).where(Blob.digest.in_(marked)).values(unused_since=None)
-        known.update(connection.scalars(unmark.returning(Blob.digest)))
+        known.update(connection.execute(unmark.returning(Blob.digest, Blob.size)).all())
     return known
 
 

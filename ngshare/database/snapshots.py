@@ -72,9 +72,9 @@ def put(connection: Connection, packed: PackedSnapshot) -> int:
     """
     count(connection, "offered_bytes", packed.size)
     known = connection.scalar(_BY_DIGEST, {"digest": packed.digest})
+    blobs.put(connection, [b for b in packed.files.values() if isinstance(b, PackedBlob)])
     if known is not None:
         return known
-    blobs.put(connection, [b for b in packed.files.values() if isinstance(b, PackedBlob)])
     row = {"digest": packed.digest, "size": packed.size, "file_count": len(packed.files)}
     # If another replica stores an equal one just now, this fails, and the transaction is repeated.
     pk = connection.scalars(insert(connection, Snapshot).returning(Snapshot.pk), row).one()

@@ -154,8 +154,8 @@ def test_the_default_is_one_small_pod_on_sqlite(chart: Renderer) -> None:
     assert kinds == ["Deployment", "PersistentVolumeClaim", "Secret", "Service"]
     assert release.one("Deployment")["spec"]["replicas"] == 1
     assert release.one("Deployment")["spec"]["strategy"] == {"type": "Recreate"}
-    memory = {"memory": "128Mi"}
-    assert release.container["resources"] == {"requests": memory, "limits": memory}
+    requests, limits = {"memory": "128Mi"}, {"memory": "256Mi"}
+    assert release.container["resources"] == {"requests": requests, "limits": limits}
     assert release.container["image"] == f"libretexts/ngshare:{__version__}"
 
 

@@ -23,9 +23,8 @@ class Site:
 
 
 SITES = [
-    Site("sqlite"),
-    Site("postgresql", database="postgresql", base_url="/jupyterhub/"),
-    Site("hub5", python=HUB5),
+    Site("newest"),
+    Site("hub5-and-postgresql", python=HUB5, database="postgresql", base_url="/jupyterhub/"),
 ]
 LOGIN_SITES = [
     Site("newest"),

@@ -137,8 +137,8 @@ class NgShare(Application):
 
     debug = Bool(
         False,
-        help="""Log more, and let everybody dump, fill and clear the database by a URL. Never on
-        a site in use.""",
+        help="""Log more, and let everybody who is logged in dump, fill and clear the database by
+        a URL. Never on a site in use.""",
     ).tag(config=True)
 
     upgrade_db = Bool(

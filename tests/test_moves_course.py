@@ -282,6 +282,15 @@ def test_of_many_files_none_is_remembered(tmp_path: Path) -> None:
     assert max(written, read) < 400_000  # with their headers it would be nearly twice as much
 
 
+def lose_file(members: dict[str, bytes], size: int) -> None:
+    """Say that the file of a release was lost before, and how many bytes it had."""
+    [receipt] = [name for name in members if name.endswith("challenge/version 1.json")]
+    record = json.loads(members[receipt])
+    record["files"][0] |= {"missing": True, "size": size}
+    members[receipt] = json.dumps(record).encode()
+    del members[receipt.replace(".json", "/file2")]
+
+
 TEXTS = [
     *(("course.json", text) for text in (b'"kevin"', b'"Eric"', b'"Student"')),
     ("course.json", b'"eric@example.org"'),
@@ -308,6 +317,7 @@ def test_names_and_paths_that_no_client_may_send_are_refused_in_archives_too(
         *(substitute(name, text, text[:-1] + rb'\u0000"') for name, text in TEXTS),
         *(substitute(name, text, text[:-1] + rb'\u001b[2J"') for name, text in TEXTS),
         substitute("UTC.json", b"homework", b"homework" * 32),
+        lambda members: lose_file(members, 1 << 62),
         substitute("/version 1.json", b'Z"', b'"'),  # a time of no zone
         substitute("/version 1.json", b'Z"', b'+00:01"'),
         substitute("/version 1.json", b'"version": 1', b'"version": 123456789012345678901'),

@@ -64,7 +64,7 @@ class FileEntry(msgspec.Struct, omit_defaults=True):
     """A file of a directory; of one that is missing the content was lost before it was exported."""
 
     path: str
-    size: Annotated[int, Meta(ge=0)]
+    size: Annotated[int, Meta(ge=0, le=1 << 44)]  # so that sums are in range
     sha256: Sha256
     md5: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
     missing: bool = False

@@ -166,7 +166,7 @@ def test_a_submission_that_was_removed_by_mistake_comes_back_as_the_manual_says(
     kevin.ok("DELETE", f"{path}/eric", timestamp=receipt["timestamp"])
     eric.fails(404, "Submission not found", "GET", f"{path}/eric")
     statement = statement.replace(" N", f" {receipt['submission_id']}")
-    database.write(lambda connection: connection.execute(text(statement)))
+    database.write(lambda connection: connection.exec_driver_sql(statement))
     assert eric.files(f"{path}/eric") == {"work": b"1"}
     [back] = eric.ok("GET", "submissions")["submissions"]
     assert back["feedback"]

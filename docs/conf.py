@@ -43,6 +43,10 @@ def write_options(_app: object) -> None:
         lines += [""]
     lines += ["## Flags", "", "| flag | meaning |", "|---|---|"]
     lines += [f"| `--{name}` | {text} |" for name, text in flags.items() if len(name) > 1]
+    lines += ["", "## Commands", "", "Each has `--help`. Without a command `ngshare` serves.", ""]
+    lines += ["| command | |", "|---|---|"]
+    lines += [f"| `ngshare {name}` | {text} |" for name, (_, text) in NgShare.subcommands.items()]
+    lines += ["| `ngshare-course-management` | [Courses and rosters](course-management.md) |"]
     Path(__file__).with_name("options.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

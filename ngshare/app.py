@@ -77,8 +77,8 @@ class NgShare(Application):
         False,
         help="""Let groups of the Hub give roles, beside the roster: whoever is in the group
         formgrade-COURSE is an instructor of COURSE, whoever is in nbgrader-COURSE a student. These
-        are the names that nbgrader's own authenticator uses. Lists of students have those alone
-        who are in the roster. Who leaves a group keeps the role for identity_cache_seconds.""",
+        are the names that nbgrader's own authenticator uses. Lists of students have only
+        those in the roster. Whoever leaves a group keeps the role for identity_cache_seconds.""",
     ).tag(config=True)
 
     require_scope = Bool(
@@ -137,8 +137,8 @@ class NgShare(Application):
 
     debug = Bool(
         False,
-        help="""Log more, and let everybody dump, fill and clear the database by a URL. Never on
-        a site in use.""",
+        help="""Log more, and let everybody who is logged in dump, fill and clear the database by
+        a URL. Never on a site in use.""",
     ).tag(config=True)
 
     upgrade_db = Bool(

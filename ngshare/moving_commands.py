@@ -69,7 +69,8 @@ class ImportExchange(MovingCommand):
     roster = Unicode(
         help="""A CSV file of people who are to be in the courses, with the columns course_id,
         student_id, first_name, last_name, email and, if there are instructors among them, role
-        (student or instructor). Who is or was in a course already stays as he is."""
+        (student or instructor). Whoever is or was in a course stays
+        what they are there."""
     ).tag(config=True)
 
     hub_groups = Bool(
@@ -141,7 +142,7 @@ class ExportExchange(MovingCommand):
 
     volume = Bool(
         False,
-        help="""Give each student a folder of his own for submissions and for feedback, as
+        help="""Give each student a folder for submissions and for feedback, as
         exchanges on a volume have it of which students see only their part.""",
     ).tag(config=True)
 
@@ -149,7 +150,7 @@ class ExportExchange(MovingCommand):
         **NgShare.flags,
         "volume": (
             {"ExportExchange": {"volume": True}},
-            "Give each student a folder of his own.",
+            "Give each student a folder of their own.",
         ),
     }
 

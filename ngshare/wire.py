@@ -21,7 +21,8 @@ MAX_SEGMENT_BYTES = 255  # the limit of Linux, macOS and Windows file systems
 MAX_NAME_BYTES = 1024  # the limit of macOS for paths; databases can index so much
 BYTES_A_LINE = 57  # 76 characters of base64, as Python's encodebytes and RFC 2045 have it
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"  # between brackets of a pattern
+_CONTROL = re.compile(f"[{CONTROL}]")
 _NOT_IN_PATHS = re.compile(r"[\\:]")
 
 

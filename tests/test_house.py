@@ -219,6 +219,19 @@ print([name for name in {[*SERVER_LIBRARIES, "nbgrader"]} if name in sys.modules
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+def test_the_manual_names_every_part_of_the_house() -> None:
+    page = (REPOSITORY / "docs/contributing.md").read_text()
+    tables = "".join(line for line in page.splitlines() if line.startswith("|"))
+    named = {part.strip("/") for part in re.findall(r"`([\w./]+)`", tables)}
+    packages = ("", "client.", "database.", "moves.")
+    parts = {name.removeprefix(start) for start in packages for name in MODULES if start in name}
+    wanted = {name for name in parts if "." not in name} - {"__init__", "__main__"}
+    assert wanted <= named, wanted - named
+    tracked = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True)
+    folders = {line.partition("/")[0] for line in tracked.stdout.splitlines() if "/" in line}
+    assert folders - {".ci", "ngshare"} <= named, folders - named
+
+
 def test_a_resource_has_at_most_one_kind_between_itself_and_the_base() -> None:
     for _, handler in [*ROUTES, *PAGES]:
         kinds = [kind for kind in handler.__mro__ if issubclass(kind, BaseHandler)]

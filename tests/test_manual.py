@@ -18,6 +18,7 @@ from traitlets.config import Config
 from traitlets.utils.importstring import import_item
 
 from ngshare.app import NgShare
+from ngshare.client import NgShareClient
 from ngshare.course_management import COMMANDS, make_parser
 from ngshare.database.engine import Database
 from ngshare.database.models import Base
@@ -143,6 +144,33 @@ def test_the_page_on_rosters_has_a_file_as_it_should_be(tmp_path: Path) -> None:
     (tmp_path / "roster.csv").write_text(example)
     people, problems = read_csv(str(tmp_path / "roster.csv"))
     assert ([person.username for person in people], problems) == (["bob"], [])
+
+
+def test_the_page_on_the_client_has_every_method() -> None:
+    page = (DOCS / "client.md").read_text()
+    members = vars(NgShareClient).items()
+    methods = [name for name, member in members if callable(member) and name[0] != "_"]
+    assert len(methods) > 20
+    assert [name for name in methods if not re.search(rf"[`. ]{name}[`(]", page)] == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_submission_that_was_removed_by_mistake_comes_back_as_the_manual_says(
+    course: Api, database: Database
+) -> None:
+    [statement] = re.findall(r"`(DELETE FROM removals .*?)`", (DOCS / "operations.md").read_text())
+    kevin, eric = course.user("kevin"), course.user("eric")
+    path = "submission/course1/challenge"
+    receipt = eric.ok("POST", path, files=encode({"work": b"1"}))
+    feedback = {"timestamp": receipt["timestamp"], "files": encode({"f.html": b"well done"})}
+    kevin.ok("POST", "feedback/course1/challenge/eric", **feedback)
+    kevin.ok("DELETE", f"{path}/eric", timestamp=receipt["timestamp"])
+    eric.fails(404, "Submission not found", "GET", f"{path}/eric")
+    statement = statement.replace(" N", f" {receipt['submission_id']}")
+    database.write(lambda connection: connection.exec_driver_sql(statement))
+    assert eric.files(f"{path}/eric") == {"work": b"1"}
+    [back] = eric.ok("GET", "submissions")["submissions"]
+    assert back["feedback"]
 
 
 def test_the_python_examples_run(

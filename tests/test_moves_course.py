@@ -13,7 +13,7 @@ import sys
 import tarfile
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from ngshare.moves.records import FORMAT, CourseRecord, FileEntry, ReleaseRecord
 from ngshare.moves.report import Report
 from ngshare.moving_commands import ExportCourse, ImportCourse
 from ngshare.service import StartError
-from tests.api import Api, encode, manifest_digest
+from tests.api import Api, encode, manifest_digest, segment
 from tests.moving import command, read_tree, unpack_exchange
 from tests.tables import read_tables
 from tests.test_manual import blocks
@@ -282,6 +282,23 @@ def test_of_many_files_none_is_remembered(tmp_path: Path) -> None:
     assert max(written, read) < 400_000  # with their headers it would be nearly twice as much
 
 
+def lose_file(members: dict[str, bytes], size: int) -> None:
+    """Say that the file of a release was lost before, and how many bytes it had."""
+    [receipt] = [name for name in members if name.endswith("challenge/version 1.json")]
+    record = json.loads(members[receipt])
+    record["files"][0] |= {"missing": True, "size": size}
+    members[receipt] = json.dumps(record).encode()
+    del members[receipt.replace(".json", "/file2")]
+
+
+TEXTS = [
+    *(("course.json", text) for text in (b'"kevin"', b'"Eric"', b'"Student"')),
+    ("course.json", b'"eric@example.org"'),
+    *(("UTC.json", text) for text in (b'"by": "kevin"', b'"homework-of-lawrence"')),
+    *(("UTC.json", b'"removed_by": "kevin"'), ("/version 1.json", b'"by": "kevin"')),
+]
+
+
 @on_sqlite
 def test_names_and_paths_that_no_client_may_send_are_refused_in_archives_too(
     term: Api, database: Database, other_site: Database, tmp_path: Path
@@ -290,14 +307,19 @@ def test_names_and_paths_that_no_client_may_send_are_refused_in_archives_too(
     before = read_tables(other_site)
 
     for change in (
-        lambda members: move_file(members, "../../file2", "%2E%2E%2F%2E%2E%2Ffile2", True),
+        lambda members: move_file(members, "../../file2", "..%2F..%2Ffile2", True),
         substitute("course.json", b'"course1"', b'"../course1"'),
         substitute("course.json", b'"username": "kevin"', b'"username": ".."'),
         substitute("course.json", b'"instructor"', b'"owner"'),
         substitute("course.json", b"ngshare course 1", b"ngshare course 2"),
         substitute("course.json", b'"a b/c"', b'"challenge"'),
         substitute("course.json", b'"kevin"', b'"eric"'),
+        *(substitute(name, text, text[:-1] + rb'\u0000"') for name, text in TEXTS),
+        *(substitute(name, text, text[:-1] + rb'\u001b[2J"') for name, text in TEXTS),
+        substitute("UTC.json", b"homework", b"homework" * 32),
+        lambda members: lose_file(members, 1 << 62),
         substitute("/version 1.json", b'Z"', b'"'),  # a time of no zone
+        substitute("/version 1.json", b'Z"', b'+00:01"'),
         substitute("/version 1.json", b'"version": 1', b'"version": 123456789012345678901'),
     ):
         path = Path(shutil.copy(tmp_path / "c.tar", tmp_path / "forged.tar"))
@@ -331,6 +353,58 @@ def test_an_import_that_is_killed_is_seen_by_nobody_and_completed_by_the_next(
     take_out(database, tmp_path / "again.tar", "copy")
     assert without_times(tmp_path / "again.tar") == without_times(tmp_path / "c.tar")
     assert len(read_tables(database)["courses"]) == 3
+
+
+@on_sqlite
+def test_a_course_of_the_longest_name_that_broke_off_can_be_purged(
+    term: Api, database: Database, tmp_path: Path
+) -> None:
+    take_out(database, tmp_path / "c.tar")
+    name = "ä" * 127
+
+    def break_off(total: int) -> AbstractContextManager[Callable[[int], object]]:
+        return nullcontext(lambda done: exec("raise KeyboardInterrupt"))
+
+    with pytest.raises(KeyboardInterrupt):
+        import_course(database, tmp_path / "c.tar", name, Report(), break_off)
+    [hidden] = [row[1] for row in read_tables(database)["courses"] if "not complete" in row[1]]
+    assert hidden.startswith("ä" * 100 + "ä")
+    term.user("root").ok("DELETE", f"course/{segment(hidden)}", purge="true")
+    bring_in(database, tmp_path / "c.tar", name)
+    assert name in term.user("root").ok("GET", "courses")["courses"]
+
+
+@on_sqlite
+def test_the_longest_names_come_back_from_an_archive_that_everybody_can_unpack(
+    course: Api, database: Database, other_site: Database, tmp_path: Path
+) -> None:
+    names = ["ä" * 126 + ":", *("/".join(["数" * 85] * 3 + [each]) for each in "ab")]
+    files = {"ä" * 127: b"1", "/".join(["x" * 255] * 4): b"2"}
+    for name in names:
+        path = f"assignment/course1/{segment(name)}"
+        course.user("kevin").ok("POST", path, files=encode(files))
+    take_out(database, tmp_path / "c.tar")
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    subprocess.run(["tar", "xf", tmp_path / "c.tar", "-C", folder], check=True)
+    check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
+    subprocess.run(check, cwd=folder, check=True)
+    [first] = folder.glob(f"releases/{'ä' * 126}%3A/version 1/{'ä' * 127}")
+    assert first.read_bytes() == b"1"
+    bring_in(other_site, tmp_path / "c.tar")
+    take_out(other_site, tmp_path / "again.tar")
+    assert without_times(tmp_path / "again.tar") == without_times(tmp_path / "c.tar")
+
+
+@on_sqlite
+def test_names_of_people_that_ngshare_06_did_not_clean_are_cleaned(
+    course: Api, database: Database, other_site: Database, tmp_path: Path
+) -> None:
+    with database.engine.execution_options(writes=True).begin() as connection:
+        connection.exec_driver_sql("UPDATE memberships SET first_name = ?", ("A\tB\n",))
+    take_out(database, tmp_path / "c.tar")
+    bring_in(other_site, tmp_path / "c.tar")
+    assert {row[4] for row in read_tables(other_site)["memberships"]} == {"A B"}
 
 
 @on_sqlite

@@ -11,12 +11,13 @@ from ngshare import errors
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/troubleshooting.md"
-# Of calls of these, and of the error classes, the first argument is a message; of one the second.
-SAYING = {"advise", "critical", "error", "exception", "fail", "fail_not_found", "warning"}
-SAYING |= {"BackupError", "StartError", "TakeOverError", "UpgradeError", "ValueError"}
+# Of calls of these, and of the error classes, the first argument is a message; of some the second.
+SAYING = {"advise", "complain", "critical", "error", "exception", "fail", "fail_not_found"}
+SAYING |= {"_fail", "warning", "BackupError", "DamagedArchive", "StartError", "TakeOverError"}
+SAYING |= {"UpgradeError", "ValueError"}
 SAYING |= {"JupyterhubEnvironmentError", "RuntimeError", "__init__"}
 SAYING |= {name for name, value in vars(errors).items() if isinstance(value, type)}
-SECOND = {"fail_if_any"}
+SECOND = {"fail_if_any", "log"}
 # What these return is one, too.
 ANSWERING = {"explain", "_describe", "obstacle", "_look"}
 OUR_OWN_MISTAKES = {"The spool is closed"}

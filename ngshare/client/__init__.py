@@ -33,7 +33,7 @@ class NgShareClient:
     May be used by several threads at once; close it, or use it in a `with` statement.
 
     Every method raises an NgShareError: the class that stands for the server's answer, or
-    ServerUnreachable, ConnectionLost, ForeignAnswer, WrongContent, FileChanged. What is safe to
+    ServerUnreachable, ConnectionLost, ForeignAnswer, WrongContent, LocalFileError. What is safe to
     repeat is repeated after failures that pass, see Transport.repeat.
 
     Ids are names as people write them; they are encoded for the URL here. Timestamps are texts

@@ -41,7 +41,7 @@ from ngshare.handlers.schemas import (
 ADMINS = "For admins."
 INSTRUCTORS = "For instructors of the course."
 MEMBERS = "For members of the course."
-STUDENT = "For instructors of the course, and for the student himself."
+STUDENT = "For instructors of the course, and for this student."
 EVERYBODY = "For everybody who is logged in."
 PUBLIC = "For everybody, without a login too."
 
@@ -131,13 +131,13 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "POST instructor/{course_id}/{instructor_id}": Operation(
         "addInstructor",
-        "Appoint an instructor, or change his entry",
-        "For admins, and for the instructor himself.",
+        "Appoint an instructor, or change the entry",
+        "For admins, and for this instructor.",
         DONE,
         body=form(**NEW_PERSON),
     ),
     "DELETE instructor/{course_id}/{instructor_id}": Operation(
-        "removeInstructor", "Remove an instructor; what he submitted stays", ADMINS, DONE
+        "removeInstructor", "Remove an instructor; the work stays", ADMINS, DONE
     ),
     "GET students/{course_id}": Operation(
         "listStudents",
@@ -217,7 +217,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GET submissions": Operation(
         "listAllSubmissions",
-        "The caller's submissions, and those of all courses that he teaches",
+        "The caller's submissions, and those of all courses that the caller teaches",
         EVERYBODY,
         answer(submissions=array(ref("Submission")), next_cursor=MAYBE_TEXT),
         {

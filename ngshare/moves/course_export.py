@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, select
 
-from ngshare import __version__
+from ngshare import __version__, wire
 from ngshare.database import snapshots
 from ngshare.database.engine import Database
 from ngshare.database.models import Assignment, Membership, Removal, User
@@ -116,9 +116,14 @@ def _course_record(connection: Connection, course_id: str, course_pk: int) -> Co
         course_id,
         store.now(),
         f"ngshare {__version__}",
-        [Person(*row) for row in people],
+        [_person(*row) for row in people],
         [AssignmentEntry(*row) for row in assignments],
     )
+
+
+def _person(name: str, role: str, active: bool, *texts: str | None) -> Person:
+    """As ngshare takes people in; what 0.6 was told was not cleaned."""
+    return Person(name, role, active, *(text and wire.clean_text(text) for text in texts))
 
 
 class _Export:

@@ -68,7 +68,7 @@ def import_course(
         digest, count = _verify(path, reader, course_id, report)
     if dry_run:
         return digest
-    hidden = f"{course_id} (import of {digest[:12]}, not complete)"
+    hidden = _hidden_name(course_id, digest)
     with closing(Reader(path)) as reader, show_progress(count) as advance:
         database.write(_begin, hidden, reader.course)
         for batch in batches(reader.entries(), _pack):
@@ -78,6 +78,13 @@ def import_course(
             raise DamagedArchive(f"{path} was changed while it was imported")
         database.write(_finish, hidden, course_id, digest)
     return digest
+
+
+def _hidden_name(course_id: str, digest: str) -> str:
+    """What the course is called until all of it is there; a name by which it can be purged."""
+    mark = f" (import of {digest[:12]}, not complete)"
+    room = wire.MAX_SEGMENT_BYTES - len(mark)
+    return course_id.encode()[:room].decode(errors="ignore") + mark
 
 
 def _require_free(connection: Connection, course_id: str) -> None:
@@ -108,7 +115,7 @@ def _verify(path: Path, reader: Reader, course_id: str, report: Report) -> tuple
     for entry in reader.entries():
         record = entry.record
         if record.assignment_id not in names:
-            raise DamagedArchive(f"{path} is damaged: {record.place} has no assignment")
+            raise DamagedArchive(f"{path} is damaged: {record.place!r} has no assignment")
         if not isinstance(record, ReleaseRecord):
             _check(path, record.student_id)
         _check_files(path, record)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -15,10 +15,20 @@ from ngshare.errors import InvalidRequest
 
 FORMAT = "ngshare course 1"
 
+Text = Annotated[str, Meta(pattern=rf"^[^{wire.CONTROL}]*\Z")]
 Time = Annotated[datetime, Meta(tz=True)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
-_NOT_IN_NAMES = re.compile(r"[/\\:%]|^\.+$")
+_NOT_IN_NAMES = re.compile(rf"[/\\:%{wire.CONTROL}]|^\.+$")
+
+
+class _InUTC(msgspec.Struct):
+    """What has times; another zone could lead out of the years that there are."""
+
+    def __post_init__(self) -> None:
+        for value in msgspec.structs.astuple(self):
+            if isinstance(value, datetime) and value.utcoffset():
+                raise ValueError("a time is not in UTC")
 
 
 class Person(msgspec.Struct):
@@ -27,12 +37,12 @@ class Person(msgspec.Struct):
     username: str
     role: str
     active: bool
-    first_name: str | None
-    last_name: str | None
-    email: str | None
+    first_name: Text | None
+    last_name: Text | None
+    email: Text | None
 
 
-class AssignmentEntry(msgspec.Struct):
+class AssignmentEntry(_InUTC):
     """An assignment; one without released_at is un-released."""
 
     assignment_id: str
@@ -54,13 +64,13 @@ class FileEntry(msgspec.Struct, omit_defaults=True):
     """A file of a directory; of one that is missing the content was lost before it was exported."""
 
     path: str
-    size: Annotated[int, Meta(ge=0)]
+    size: Annotated[int, Meta(ge=0, le=1 << 44)]  # so that sums are in range
     sha256: Sha256
     md5: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
     missing: bool = False
 
 
-class Directory(msgspec.Struct, kw_only=True):
+class Directory(_InUTC, kw_only=True):
     """What a release, a submission and feedback have.
 
     Attributes:
@@ -78,7 +88,7 @@ class ReleaseRecord(Directory, tag="release", tag_field="kind"):
     """A version of an assignment."""
 
     version: Annotated[int, Meta(ge=1, lt=1 << 31)]
-    by: str
+    by: Text
 
     @property
     def place(self) -> str:
@@ -89,9 +99,9 @@ class SubmissionRecord(Directory, tag="submission", tag_field="kind", omit_defau
     """A submission: its receipt. `key` is the Idempotency-Key that the client sent with it."""
 
     student_id: str
-    key: str | None = None
+    key: Annotated[Text, Meta(max_length=255)] | None = None
     removed_at: Time | None = None
-    removed_by: str | None = None
+    removed_by: Text | None = None
 
     @property
     def place(self) -> str:
@@ -103,7 +113,7 @@ class FeedbackRecord(Directory, tag="feedback", tag_field="kind"):
 
     student_id: str
     submitted_at: Time
-    by: str
+    by: Text
 
     @property
     def place(self) -> str:
@@ -123,9 +133,16 @@ def _join(*names: str) -> str:
 
 
 def _segment(name: str) -> str:
-    if _NOT_IN_NAMES.search(name):
-        name = quote(name, safe=" !#$&'()*+,;=@[]{}").replace(".", "%2E")
-    return name
+    quoted = _NOT_IN_NAMES.sub(_quote, name)
+    if len(quoted.encode()) > wire.MAX_SEGMENT_BYTES:  # no file system could have it
+        mark = "~" + hashlib.sha256(name.encode()).hexdigest()[:16]
+        room = wire.MAX_SEGMENT_BYTES - len(mark)
+        quoted = quoted.encode()[:room].decode(errors="ignore") + mark
+    return quoted
+
+
+def _quote(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode())
 
 
 def member_path(record: Record, path: str) -> str:
@@ -133,5 +150,5 @@ def member_path(record: Record, path: str) -> str:
     try:
         wire.check_paths([path])
     except InvalidRequest:  # named by ngshare 0.6
-        path = quote(path, safe=" ").replace(".", "%2E")
+        path = _segment(path)
     return f"{record.place}/{path}"

@@ -12,12 +12,14 @@ from tests.chart.rendering import CHART, Manifest, Renderer, read_yaml
 
 
 def hub_configuration(values: Manifest) -> list[Manifest]:
-    """The services of a Hub with these values of Zero to JupyterHub."""
+    """The services of a Hub with these values of Zero to JupyterHub, which people may open."""
     assert values["singleuser"]["networkPolicy"]["egressAllowRules"] == {"privateIPs": True}
     services: list[Manifest] = []
     hub = type("JupyterHub", (), {"services": services})
     configuration = type("Configuration", (), {"JupyterHub": hub})
     exec(values["hub"]["extraConfig"]["ngshare.py"], {"c": configuration})
+    scopes = [f"access:services!service={service['name']}" for service in services]
+    assert values["hub"]["loadRoles"]["user"]["scopes"] == ["self", *scopes]
     return services
 
 
@@ -104,8 +106,6 @@ def test_the_recipes_values_for_both_charts_fit_together(
     nbgrader = hub["singleuser"]["extraFiles"]["nbgrader_config"]["stringData"]
     assert f'configure_exchange(c, "{address}{prefix}")' in nbgrader
     compile(nbgrader, "nbgrader_config.py", "exec")
-    scope = f"access:services!service={known['name']}"
-    assert scope in hub["hub"]["loadRoles"]["user"]["scopes"]
 
 
 def test_the_recipes_values_for_a_base_url_do_what_it_says(chart: Renderer) -> None:

@@ -202,6 +202,8 @@ class Machine:
             if key == "EnvironmentFile":
                 lines = self.path(value).read_text().splitlines()
                 env |= dict(line.split("=", 1) for line in lines if line and line[0] != "#")
+            elif key == "Environment":
+                env |= dict([value.split("=", 1)])
             elif key == "StateDirectory":
                 self.path(f"/var/lib/{value}").mkdir(mode=0o700, exist_ok=True)
         self._units[unit] = self.start(unit, shlex.split(dict(settings)["ExecStart"]), env)

@@ -22,7 +22,7 @@ HUB_CONFIG, NBGRADER_CONFIG = re.findall(
 VOLUME_NAME = "nbgrader-exchange"
 EXCHANGE = "/usr/local/share/nbgrader/exchange"
 SPAWN = """
-import asyncio, json
+import asyncio, json, logging
 from types import SimpleNamespace
 from traitlets.config import Config
 
@@ -30,7 +30,7 @@ config = Config()
 exec({config!r}, {{"get_config": lambda: config}})
 groups = [SimpleNamespace(name=group) for group in {groups!r}]
 user = SimpleNamespace(name={name!r}, groups=groups)
-spawner = SimpleNamespace(user=user, volume_mounts={mounted!r})
+spawner = SimpleNamespace(user=user, volume_mounts={mounted!r}, log=logging.getLogger())
 asyncio.run(config.KubeSpawner.pre_spawn_hook(spawner))
 print(json.dumps(spawner.volume_mounts))
 """
@@ -125,7 +125,8 @@ class Site:
         """Somebody's pod, mounted as the Hub's hook says for these groups."""
         mounted = list(mounted) if isinstance(mounted, tuple) else mounted
         script = SPAWN.format(config=HUB_CONFIG, name=name, groups=groups, mounted=mounted)
-        wanted = json.loads(self.hub.run("python", script))
+        *self.hub_log, answer = self.hub.run("python", script).splitlines()
+        wanted = json.loads(answer)
         pod = Pod(self, name, [each for each in wanted if each["name"] == VOLUME_NAME])
         assert [each for each in wanted if each not in pod.mounts] == [HOME_MOUNT]
         pod.configure()

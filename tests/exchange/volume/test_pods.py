@@ -166,6 +166,22 @@ def test_who_starts_again_has_what_his_groups_say_now(site: Site) -> None:
     assert {str(mount["subPath"]).split("/")[0] for mount in left.mounts} == {"other101"}
 
 
+def test_a_course_whose_folders_can_not_be_mounted_costs_nobody_the_others(site: Site) -> None:
+    site.write(site.volume, {"file101": b"", "link101/inbound/bob/x": b"", "names101/y": b""})
+    (site.volume / "link101/inbound/alice").symlink_to("bob")
+    (site.volume / "names101").chmod(0o500)
+    courses = ["file101", "link101", "names101", "phys101", "a:b"]
+    alice = site.spawn("alice", *(f"nbgrader-{course_id}" for course_id in courses))
+    assert {str(mount["subPath"]).split("/")[0] for mount in alice.mounts} == {"phys101"}
+    refused = [line.split(":")[0] for line in sorted(site.hub_log)]
+    told = [f"alice gets no folders of {name}" for name in ("a", "file101", "link101", "names101")]
+    assert refused == told
+    assert "link101/inbound/alice is a link, and is not mounted: remove it" in str(site.hub_log)
+    site.release()
+    alice.nbgrader("submit", "ps1")
+    site.spawn("grace", "formgrade-phys101", "formgrade-file101").nbgrader("list")
+
+
 def test_the_manuals_values_for_the_chart_fit_its_hook() -> None:
     [block] = re.findall(r"^```yaml\n(.*?)^```$", MANUAL.read_text(), re.MULTILINE | re.DOTALL)
     values = yaml.safe_load(block)

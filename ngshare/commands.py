@@ -32,10 +32,10 @@ from ngshare.erasures import ERASED, Traces
 from ngshare.errors import NgShareError
 from ngshare.service import StartError
 
-NOT_REACHED = """Not reached: backups, logs, exported archives and directories, copies and gradebooks
-  of instructors, what others have written, and free room in the database until VACUUM"""
-WAL_STAYS = """Somebody, perhaps a backup, reads from the database for long: the file -wal beside it has
-  pages as they were until ngshare is stopped"""
+NOT_REACHED = """Not reached: backups, logs, exported archives and directories, what instructors and
+  others have copied or written, and free room in the database until VACUUM"""
+WAL_STAYS = """Somebody, perhaps a backup, reads from the database for long: the file -wal beside it
+  has pages as they were until ngshare is stopped"""
 
 SECONDS_A_LINE = 10  # of progress, where no terminal shows a bar
 
@@ -218,7 +218,6 @@ class ErasePerson(Command):
         [name] = self.extra_args
         with closing(self.open()) as database:
             if self.yes:
-                wiping.overwrite_deleted(database)
                 traces = erasures.erase(database, name)
                 print(f"Erased {name}:")
                 self.report(traces)

@@ -93,6 +93,7 @@ def survey(connection: Connection, name: str) -> Traces:
     pk = connection.scalar(select(User.pk).where(User.name == name)) or NO_ROW
     person = people.describe(connection, pk, name)
     mine = Submission.user_pk == pk
+    is_removed = Submission.pk.in_(REMOVED)
     feedback = select(Feedback.snapshot_pk).join(
         Submission, Submission.pk == Feedback.submission_pk
     )
@@ -100,16 +101,22 @@ def survey(connection: Connection, name: str) -> Traces:
         Snapshot.pk.in_(select(Submission.snapshot_pk).where(mine)),
         Snapshot.pk.in_(feedback.where(mine)),
     )
-    counts = (
-        select(func.count()).select_from(Submission).where(mine, Submission.pk.in_(REMOVED)),
-        select(func.coalesce(func.sum(Snapshot.size), 0)).where(files),
-        select(func.count()).select_from(Fetch).where(Fetch.user_pk == pk),
-        select(func.count()).select_from(Removal).where(Removal.by == name),
-    )
-    numbers = connection.execute(select(*(count.scalar_subquery() for count in counts))).one()
+    counts = {
+        "out_of_sight": select(func.count()).select_from(Submission).where(mine, is_removed),
+        "size": select(func.coalesce(func.sum(Snapshot.size), 0)).where(files),
+        "fetches": select(func.count()).select_from(Fetch).where(Fetch.user_pk == pk),
+        "removals": select(func.count()).select_from(Removal).where(Removal.by == name),
+    }
+    row = connection.execute(
+        select(*(count.scalar_subquery().label(label) for label, count in counts.items()))
+    ).one()
     spans = _find_spans(connection, name)
-    former_names = sorted({span.name for span in spans} - {name})
-    traces = Traces(person, *map(int, numbers), former_names, _find_entries(connection, spans))
+    traces = Traces(
+        person,
+        former_names=sorted({span.name for span in spans} - {name}),
+        entries=_find_entries(connection, spans),
+        **{label: int(number) for label, number in row._mapping.items()},
+    )
     if pk == NO_ROW and not (traces.is_teaching or traces.entries or person.by_name["uploads"]):
         raise NotFound(f"There is nobody with the user name {name}")
     return traces

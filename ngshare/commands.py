@@ -225,7 +225,7 @@ class ErasePerson(Command):
                     print(WAL_STAYS)
             else:
                 traces = database.read(erasures.survey, name)
-                print(f"There is of {name}:")
+                print(f"What there is of {name}:")
                 self.report(traces)
                 print("Nothing was changed; with --yes it is erased, for ever")
 

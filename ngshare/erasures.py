@@ -138,7 +138,7 @@ def _find_spans(connection: Connection, name: str) -> list[Span]:
             AuditEntry.detail.startswith(f"into {name}; courses: ", autoescape=True),
         )
         earlier = select(AuditEntry.username, AuditEntry.pk).where(
-            moves, became, AuditEntry.pk > after, AuditEntry.pk <= until
+            moves, became, AuditEntry.pk > after, AuditEntry.pk < until
         )
         waiting += [(row.username, row.pk) for row in connection.execute(earlier)]
     return spans

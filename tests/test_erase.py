@@ -9,19 +9,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from ngshare import courses, erasures, mergers, people
+from ngshare import assignments, courses, erasures, mergers, people
 from ngshare.commands import ErasePerson
 from ngshare.database import blobs, garbage, integrity, wiping
 from ngshare.database.engine import Database
 from ngshare.database.models import AuditEntry, Base, Blob, Release, User
 from ngshare.erasures import ERASED
 from ngshare.errors import NotFound
+from ngshare.permissions import Identity
 from ngshare.service import StartError
 from tests.api import Api, at_once, described, encode, person
 from tests.conftest import FetchLogs
-from tests.tables import Tables, read_tables
+from tests.tables import Tables, pack_directory, read_tables
 from tests.test_app import run
 from tests.test_people import ROOT, TODAY, call_during
 
@@ -226,10 +227,23 @@ def test_work_that_meets_the_erasure_is_erased_or_refused(course: Api, database:
     assert "lawrence" not in str(tables).lower()
     assert contents(database) == {b"22222"}
 
+
+def test_what_is_written_under_a_name_while_it_is_erased_has_no_name_or_is_refused(
+    course: Api, database: Database
+) -> None:
+    def release(connection: Connection) -> None:
+        directory = pack_directory([("task", b"1")])
+        where = (Identity("abigail"), "course2", "new")
+        assignments.release_assignment(connection, *where, directory)
+
+    call_during(database, release, partial(erasures.erase, database, "abigail"))
+    assert "abigail" not in str(read_tables(database))
+    assert ERASED in database.read(lambda c: list(c.scalars(select(Release.by))))
+
     form = {"files": encode({"task": b"1"})}
-    release = partial(course.user("kevin").send, "POST", "assignment/course1/new", **form)
+    call = partial(course.user("kevin").send, "POST", "assignment/course1/new", **form)
     erase = partial(erasures._erase_part, name="kevin")
-    assert call_during(database, erase, release).status_code == 403
+    assert call_during(database, erase, call).status_code == 403
     assert "kevin" not in str(read_tables(database))
 
 

@@ -277,6 +277,10 @@ class NgShare(Application):
             "Remove what nothing refers to any more.",
         ),
         "doctor": ("ngshare.commands.Doctor", "Tell what is wrong with this user's environment."),
+        "erase-person": (
+            "ngshare.commands.ErasePerson",
+            "Erase a person with all that was handed in.",
+        ),
         "export-course": ("ngshare.moving_commands.ExportCourse", "Write a course to an archive."),
         "export-exchange": (
             "ngshare.moving_commands.ExportExchange",

@@ -23,13 +23,19 @@ from sqlalchemy.exc import DBAPIError
 from traitlets import Bool
 from traitlets.config import Application
 
-from ngshare import doctor
+from ngshare import doctor, erasures
 from ngshare.app import NgShare
-from ngshare.database import backup, garbage, integrity
+from ngshare.database import backup, garbage, integrity, wiping
 from ngshare.database.engine import Database
 from ngshare.database.upgrade import UpgradeError, open_database
+from ngshare.erasures import ERASED, Traces
 from ngshare.errors import NgShareError
 from ngshare.service import StartError
+
+NOT_REACHED = """Not reached: backups, logs, exported archives and directories, what instructors and
+  others have copied or written, and free room in the database until VACUUM"""
+WAL_STAYS = """Somebody, perhaps a backup, reads from the database for long: the file -wal beside it
+  has pages as they were until ngshare is stopped"""
 
 SECONDS_A_LINE = 10  # of progress, where no terminal shows a bar
 
@@ -184,6 +190,69 @@ class Backup(Command):
             raise StartError(str(error)) from None
         print(f"Wrote {target}, {target.stat().st_size:,} bytes")
         print("; ".join(f"{table} {count:,}" for table, count in sorted(counts.items())))
+
+
+class ErasePerson(Command):
+    """Erase a person, with all that was handed in; the service may be running."""
+
+    name = "ngshare erase-person"
+    description = """Erase the person NAME with all that was handed in, and the name in all that
+        stays; the service may be running. Without --yes nothing is changed, and it tells what there
+        is."""
+    examples = "ngshare erase-person bob --database sqlite:////srv/ngshare/ngshare.db"
+    max_arguments = 1
+
+    yes = Bool(False, help="Erase, for ever; without it nothing is changed.").tag(config=True)
+
+    flags = {
+        **NgShare.flags,
+        "yes": (
+            {"ErasePerson": {"yes": True}},
+            "Erase, for ever; without it nothing is changed.",
+        ),
+    }
+
+    def run(self) -> None:
+        if not self.extra_args:
+            raise StartError("Say whom: ngshare erase-person NAME")
+        [name] = self.extra_args
+        with closing(self.open()) as database:
+            if self.yes:
+                traces = erasures.erase(database, name)
+                print(f"Erased {name}:")
+                self.report(traces)
+                if not wiping.empty_log(database):
+                    print(WAL_STAYS)
+            else:
+                traces = database.read(erasures.survey, name)
+                print(f"What there is of {name}:")
+                self.report(traces)
+                print("Nothing was changed; with --yes it is erased, for ever")
+
+    def report(self, traces: Traces) -> None:
+        person = traces.person
+        courses = (
+            f"{role.course_id} ({role.role}{'' if role.active else ', removed'}"
+            f"{', in a deleted course' if role.is_hidden else ''})"
+            for role in person.roles
+        )
+        print(
+            f"  courses: {', '.join(courses) or 'none'}\n"
+            f"  submissions: {person.submissions:,}, of which {traces.out_of_sight:,} were removed "
+            f"from sight; feedback on them: {person.feedback:,}; {traces.size:,} bytes\n"
+            f"  versions of assignments fetched: {traces.fetches:,}; "
+            f"contents sent ahead: {person.by_name['uploads']:,}\n"
+            f"What stays, with {ERASED} in place of the name:\n"
+            f"  entries of the audit log: {len(traces.entries):,}"
+        )
+        if traces.former_names:
+            print(f"    also those with earlier names: {', '.join(traces.former_names)}")
+        if traces.is_teaching:
+            print(
+                f"  as of somebody who teaches: releases {person.by_name['releases']:,}, feedback "
+                f"{person.by_name['feedback']:,}, removals of submissions {traces.removals:,}"
+            )
+        print(NOT_REACHED)
 
 
 class Doctor(Application):

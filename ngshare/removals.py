@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timezone
 
 from sqlalchemy import Connection, Row, delete, select
@@ -49,7 +50,7 @@ def remove_submission(
     )
     where = (course_id, assignment_id, student_id, wire.format_timestamp(row.at))
     if purge:
-        _erase(connection, row)
+        erase(connection, [row])
         audit.record(connection, identity, Change("purge submission", *where))
         return
     removal = {"submission_pk": row.pk, "at": datetime.now(timezone.utc), "by": str(identity)}
@@ -58,12 +59,17 @@ def remove_submission(
     audit.record(connection, identity, Change("remove submission", *where))
 
 
-def _erase(connection: Connection, submission: Row) -> None:
-    """Remove a submission with its feedback, and the bytes that nothing else refers to."""
-    of_submission = Feedback.submission_pk == submission.pk
-    feedback = connection.scalars(select(Feedback.snapshot_pk).where(of_submission))
-    snapshot_pks = [submission.snapshot_pk, *feedback]
-    connection.execute(delete(Feedback).where(of_submission))
-    connection.execute(delete(Submission).where(Submission.pk == submission.pk))
+def erase(connection: Connection, submissions: Collection[Row]) -> None:
+    """Remove submissions with their feedback, and the bytes that nothing else refers to.
+
+    Args:
+        submissions: the pk and snapshot_pk of each, whose rows are locked.
+    """
+    pks = [submission.pk for submission in submissions]
+    of_submissions = Feedback.submission_pk.in_(pks)
+    feedback = connection.scalars(select(Feedback.snapshot_pk).where(of_submissions))
+    snapshot_pks = [*feedback, *(submission.snapshot_pk for submission in submissions)]
+    connection.execute(delete(Feedback).where(of_submissions))
+    connection.execute(delete(Submission).where(Submission.pk.in_(pks)))
     _, digests = snapshots.remove(connection, snapshot_pks)
     blobs.remove_unused(connection, digests)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -9,7 +11,13 @@ import pytest
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from ngshare.database.engine import READERS, Database, make_engine, normalize_url
+from ngshare.database.engine import (
+    READERS,
+    Database,
+    _prepare_sqlite,
+    make_engine,
+    normalize_url,
+)
 from ngshare.database.models import STUDENT, Course, Membership, User
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -74,6 +82,13 @@ def test_every_connection_is_durable_and_checks_foreign_keys(database: Database)
 
 def test_there_is_a_connection_for_every_thread_and_no_more(database: Database) -> None:
     assert database.engine.pool.size() == READERS + 2  # type: ignore[attr-defined]
+
+
+def test_what_is_erased_is_overwritten_whatever_sqlite_does_by_itself(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
+        connection.execute("PRAGMA secure_delete=OFF")
+        _prepare_sqlite(connection, None)
+        assert connection.execute("PRAGMA secure_delete").fetchone() == (1,)
 
 
 def test_foreign_keys_are_enforced(database: Database) -> None:

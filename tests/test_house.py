@@ -24,9 +24,9 @@ PACKAGE = Path(ngshare.__file__).parent
 REPOSITORY = PACKAGE.parent
 
 DOMAIN = (
-    "assignments audit catalogue courses dump feedback fetches limits listings mergers overviews"
-    " own_courses people progress raw_rows raw_tables references removals roster_plans rosters"
-    " sample storage submissions tables timelines users vitals"
+    "assignments audit catalogue courses dump erasures feedback fetches limits listings mergers"
+    " overviews own_courses people progress raw_rows raw_tables references removals roster_plans"
+    " rosters sample storage submissions tables timelines users vitals"
 )
 BELOW_DOMAIN = "permissions database wire errors"
 
@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "__init__": "",
     "__main__": "app",
     "app": "service workers log_format",
-    "commands": "app doctor service database errors",
+    "commands": "app doctor erasures service database errors",
     "moves": (
         "audit courses limits roster_files rosters spool spreadsheets untrusted users volume"
         f" {BELOW_DOMAIN}"
@@ -60,6 +60,7 @@ MAY_IMPORT = {
     "catalogue": f"tables {BELOW_DOMAIN}",
     "courses": f"assignments audit rosters users {BELOW_DOMAIN}",
     "dump": f"raw_tables {BELOW_DOMAIN}",
+    "erasures": f"audit people removals {BELOW_DOMAIN}",
     "feedback": f"audit limits references submissions users {BELOW_DOMAIN}",
     "fetches": BELOW_DOMAIN,
     "limits": "database.models errors",

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from sqlalchemy import Connection, text
 from traitlets.config import Config
 from traitlets.utils.importstring import import_item
 
@@ -25,6 +24,7 @@ from ngshare.database.models import Base
 from ngshare.roster_files import read_csv
 from tests.api import Api, encode, write_files
 from tests.fake_hub import token_of
+from tests.test_app import run
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS.parent / "examples"
@@ -43,7 +43,7 @@ RUN = {
     ("moving.md", "sh"): "tests/test_moves_course.py",
     ("operations.md", "yaml"): "tests/test_manual.py",
     ("privacy.md", "python"): "tests/test_manual.py",
-    ("privacy.md", "sql"): "tests/test_manual.py",
+    ("privacy.md", "sh"): "tests/test_manual.py",
     ("students.md", "sh"): "tests/exchange/test_manual.py",
     ("upgrade.md", "sh"): "tests/test_manual.py",
     ("volume-exchange.md", "python"): "tests/exchange/volume/site.py",
@@ -198,11 +198,12 @@ def test_the_python_examples_run(
 def test_who_is_exported_and_erased_as_the_page_on_privacy_says_leaves_no_trace(
     course: Api,
     database: Database,
+    database_url: str,
     place: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    export, erase = blocks("privacy.md", "python")
-    [finish] = blocks("privacy.md", "sql")
+    [export] = blocks("privacy.md", "python")
+    [erase] = blocks("privacy.md", "sh")
     timestamp = course.user("eric").submit("course1", "challenge", {"work": b"eric's own work"})
     course.user("lawrence").submit("course1", "challenge", {"work": b"somebody else's"})
     feedback = {"timestamp": timestamp, "files": encode({"f.html": b"for his work"})}
@@ -210,20 +211,14 @@ def test_who_is_exported_and_erased_as_the_page_on_privacy_says_leaves_no_trace(
     monkeypatch.chdir(place)
     monkeypatch.setenv("NGSHARE_URL", course.url)
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token_of("root"))
-    names: dict[str, Any] = {}
-    exec(export.replace('"bob"', '"eric"'), names)
+    exec(export.replace('"bob"', '"eric"'), {})
     files = {path.name: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     assert (files["work"], files["f.html"]) == (b"eric's own work", b"for his work")
     assert b"eric@example.org" in files["about.json"]
-    exec(erase, names)
-    statements = finish.replace("bob", "eric").splitlines()[1:-1]  # without BEGIN and COMMIT
-
-    def run(connection: Connection) -> None:
-        for statement in statements:
-            connection.execute(text(statement))
-
-    assert statements[-1].startswith("DELETE FROM users")
-    database.write(run)
+    url = "sqlite:////srv/ngshare/ngshare.db"
+    for line in erase.replace("bob", "eric").replace(url, database_url).splitlines():
+        program, *arguments = shlex.split(line)
+        assert (program, run(*arguments).returncode) == ("ngshare", 0)
     with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
         dump = "".join(connection.iterdump()).lower()
     assert "lawrence" in dump

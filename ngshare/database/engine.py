@@ -117,7 +117,14 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_sqlite alone
     # Larger pages than usual store contents in two thirds of the time; only a new file takes them.
     # What SQLite notes to undo a statement is little; a full folder for uploads must not stop it.
-    for pragma in ("page_size=16384", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+    # What is erased is overwritten; Debian's SQLite does so by itself, others don't.
+    for pragma in (
+        "page_size=16384",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "secure_delete=ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     # The change to WAL, at the first connection ever, does not wait for locks by itself.
     deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS

@@ -45,5 +45,6 @@ def test_every_metric_and_label_of_the_dashboard_and_the_alerts_is_there(course:
             assert name in labels, expression
             known |= labels[name] | SCRAPED
             assert set(LABEL.findall(selectors)) <= known, expression
+            assert "job" in LABEL.findall(selectors), expression
         for grouping in re.findall(r"\bby \((.*?)\)", words):
             assert set(grouping.split(", ")) <= known, expression

@@ -53,10 +53,9 @@ class ExchangeSubmit(Exchange, abc.ExchangeSubmit):
         self.timestamp = receipt["timestamp"]
         name = f"{self.course_id} {self.assignment_id} {self.timestamp}"
         self.log.info("Submitted as: %s", name)
-        again = ", the same files as in your submission before" if receipt["duplicate"] else ""
-        self.log.info(
-            "Receipt: submission %s of %d files%s", receipt["submission_id"], len(files), again
-        )
+        count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
+        again = ", the same as in your submission before" if receipt["duplicate"] else ""
+        self.log.info("Receipt %s: %s%s", receipt["submission_id"], count, again)
         self._keep_copy(files, receipt)
 
     def _keep_copy(self, files: dict[str, Path], receipt: dict[str, object]) -> None:

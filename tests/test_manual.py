@@ -158,7 +158,7 @@ def test_the_page_on_the_client_has_every_method() -> None:
 def test_a_submission_that_was_removed_by_mistake_comes_back_as_the_manual_says(
     course: Api, database: Database
 ) -> None:
-    [statement] = re.findall(r"`(DELETE FROM removals .*?)`", (DOCS / "operations.md").read_text())
+    [statement] = re.findall(r"'(DELETE FROM removals .*?)'", (DOCS / "operations.md").read_text())
     kevin, eric = course.user("kevin"), course.user("eric")
     path = "submission/course1/challenge"
     receipt = eric.ok("POST", path, files=encode({"work": b"1"}))

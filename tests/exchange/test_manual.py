@@ -47,13 +47,13 @@ def test_the_pages_for_instructors_and_students_lead_through_a_term(school: Scho
     grace.write(".", {"roster.csv": roster, "source/ps1/ps1.ipynb": sheet()})
     people, release, again, collect, feedback = blocks("instructors.md", "sh")
     [learning] = blocks("students.md", "sh")
-    until_submitted, _, afterwards = learning.partition("nbgrader list --cached")
+    until_submitted, _, afterwards = learning.partition("nbgrader list --inbound")
     for example in (people, release):
         type_in(grace, example)
     type_in(alice, until_submitted)
     for example in (again, collect, feedback):
         type_in(grace, example)
-    type_in(alice, f"nbgrader list --cached{afterwards}")
+    type_in(alice, f"nbgrader list --inbound{afterwards}")
     [page] = Path(alice.work, "ps1/feedback").rglob("*.html")
     assert "assert 1 + 1" not in page.read_text()
 

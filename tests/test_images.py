@@ -56,13 +56,18 @@ def pins(image: str) -> dict[str, str]:
     return found
 
 
+def make_secrets(folder: Path) -> str:
+    """Give the first command of the README; what is in `.env` then."""
+    readme = (ROOT / "examples/compose/README.md").read_text()
+    (command,) = re.findall("```bash\n(.*?)```", readme, re.DOTALL)
+    subprocess.run(["sh", "-c", command], cwd=folder, check=True)
+    return (folder / ".env").read_text()
+
+
 @pytest.fixture
 def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What the first command of the README makes, in the environment too."""
-    readme = (ROOT / "examples/compose/README.md").read_text()
-    (command,) = re.findall("```bash\n(.*?)```", readme, re.DOTALL)
-    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
-    lines = (tmp_path / ".env").read_text().splitlines()
+    lines = make_secrets(tmp_path).splitlines()
     found = dict(line.split("=") for line in lines)
     for name, value in found.items():
         monkeypatch.setenv(name, value)
@@ -79,6 +84,10 @@ def compose(secrets: dict[str, str]) -> Any:
 @pytest.fixture
 def hub_config(secrets: dict[str, str]) -> Config:
     return PyFileConfigLoader("jupyterhub_config.py", str(COMPOSE)).load_config()
+
+
+def test_secrets_that_are_there_are_kept(tmp_path: Path) -> None:
+    assert make_secrets(tmp_path) == make_secrets(tmp_path)
 
 
 @pytest.mark.parametrize(("image", "extra"), IMAGES.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sqlite3
+import subprocess
 import textwrap
 from contextlib import closing
 from pathlib import Path
@@ -171,6 +172,29 @@ def test_a_submission_that_was_removed_by_mistake_comes_back_as_the_manual_says(
     assert eric.files(f"{path}/eric") == {"work": b"1"}
     [back] = eric.ok("GET", "submissions")["submissions"]
     assert back["feedback"]
+
+
+def test_restoring_on_kubernetes_keeps_what_was_there_each_time(tmp_path: Path) -> None:
+    helm = (DOCS / "helm.md").read_text()
+    [command] = re.findall(r"sh -c '(.*?)' < ngshare", helm, re.DOTALL)
+    command = command.replace("/srv/ngshare", str(tmp_path))
+    database = tmp_path / "ngshare.db"
+
+    def restore(moment: str, backup: bytes) -> int:
+        line = command.replace("$(date +%s)", moment)
+        return subprocess.run(["sh", "-c", line], input=backup, capture_output=True).returncode
+
+    write_files(tmp_path, {"ngshare.db": b"old", "ngshare.db-wal": b"of the old"})
+    assert restore("1", b"first") == restore("2", b"second") == 0
+    assert restore("2", b"third") != 0
+    found = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*.*")}
+    assert found == {
+        "ngshare.db": b"second",
+        "lost-1/ngshare.db": b"old",
+        "lost-1/ngshare.db-wal": b"of the old",
+        "lost-2/ngshare.db": b"first",
+    }
+    assert database.stat().st_mode & 0o077 == 0
 
 
 def test_the_python_examples_run(

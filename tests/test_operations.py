@@ -14,13 +14,19 @@ from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import Connection
 
+from ngshare import courses
 from ngshare.database.engine import Database
+from ngshare.errors import DatabaseUnavailable
 from ngshare.log_format import JsonFormatter
+from ngshare.permissions import Identity
 from tests.api import Api
 from tests.postgres import PostgreSQL
 from tests.test_app import headers, hub_variables, managed, wait_for  # noqa: F401, a fixture
 
+ROOT = Identity("root", is_admin=True)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 GONE = 1.1  # seconds after which an answer is asked for anew
 
 
@@ -61,23 +67,54 @@ def test_the_schema_of_a_newer_release_is_ready_for_this_one_too(
     api.nobody.ok("GET", "readyz")
 
 
-@pytest.mark.parametrize("change", ["removed", "replaced"])
-def test_nothing_is_stored_in_a_file_that_is_gone(
-    api: Api, database: Database, change: str, tmp_path: Path
-) -> None:
-    if not database.is_sqlite:
-        return
-    path = Path(str(database.engine.url.database))
-    api.user("root").ok("POST", "course/before")
-    if change == "replaced":
-        shutil.copy(path, tmp_path / "other")
-        (tmp_path / "other").replace(path)
-    else:
+def lose(path: Path, how: str) -> None:
+    """Remove SQLite's file, or put a copy in its place."""
+    if how == "is gone":
         path.unlink()
+        return
+    shutil.copy(path, path.with_suffix(".copy"))
+    path.with_suffix(".copy").replace(path)
+
+
+@on_sqlite
+@pytest.mark.parametrize("how", ["is gone", "was replaced"])
+@pytest.mark.parametrize("before", [("POST", "course/before"), ("GET", "courses"), None])
+def test_nothing_is_stored_in_a_file_that_is_gone(
+    api: Api, database: Database, how: str, before: tuple[str, str] | None
+) -> None:
+    path = Path(str(database.engine.url.database))
+    if before:
+        api.user("root").ok(*before)
+    lose(path, how)
     response = api.user("root").send("POST", "course/after")
     assert response.status_code == 503
-    what = "is gone" if change == "removed" else "was replaced"
-    assert f"The database's file {path} {what}" in response.json()["message"]
+    assert f"The database's file {path} {how}" in response.json()["message"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("how", ["is gone", "was replaced"])
+def test_what_is_stored_while_the_file_goes_is_not_acknowledged(
+    database: Database, how: str
+) -> None:
+    path = Path(str(database.engine.url.database))
+
+    def write(connection: Connection) -> None:
+        courses.create_course(connection, ROOT, "course1", [])
+        lose(path, how)
+
+    with pytest.raises(DatabaseUnavailable, match=how):
+        database.write(write)
+
+
+@on_sqlite
+def test_a_file_that_is_gone_is_not_made_anew(database: Database) -> None:
+    path = Path(str(database.engine.url.database))
+    database.read(courses.list_courses, ROOT)
+    database.engine.dispose()
+    path.unlink()
+    with pytest.raises(DatabaseUnavailable, match="is gone"):
+        database.read(courses.list_courses, ROOT)
+    assert not path.exists()
 
 
 def test_a_database_that_is_gone_is_not_ready_but_the_process_is_alive(

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -215,6 +215,10 @@ class Database:
         self._turn_end = 0.0
         self._file_id: tuple[int, int] | None = None
         self._turn = open(f"{engine.url.database}-turn", "ab") if takes_turns else None  # noqa: SIM115
+        # Which file is meant, before any connection has opened it; none may open another one.
+        with suppress(DatabaseUnavailable):
+            self.check_file()
+        event.listen(engine, "do_connect", lambda *_: self.check_file())
 
     def read(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -234,7 +238,9 @@ class Database:
         """
         with self._my_turn():
             self.check_file()
-            return self._attempt(self._writing, True, function, *args, **kwargs)
+            result = self._attempt(self._writing, True, function, *args, **kwargs)
+            self.check_file()
+            return result
 
     def read_together(self, functions: Functions) -> list[Outcome]:
         """Call each function(connection), all in one transaction that changes nothing.

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, case, func, or_, select
+from sqlalchemy import Connection, Row, bindparam, case, func, insert, or_, select
 
 from ngshare import audit, references, wire
 from ngshare.assignments import get_assignment
 from ngshare.audit import Change
 from ngshare.database import snapshots
-from ngshare.database.engine import insert
 from ngshare.database.models import REMOVED, Membership, Snapshot, Submission, User
 from ngshare.database.snapshots import PackedSnapshot, StoredFile
 from ngshare.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
@@ -99,6 +98,7 @@ _SO_FAR = select(
     func.max(Submission.at),
     _LAST_SNAPSHOT.correlate(None).scalar_subquery(),
 ).where(*_WHOSE)
+_INSERT = insert(Submission).returning(Submission.pk)
 _BEFORE = _LAST_SNAPSHOT.where(Submission.at < bindparam("at"))
 _BY_KEY = (
     select(
@@ -152,7 +152,7 @@ def submit(
     at = now if last is None else max(now, last + timedelta(microseconds=1))
     snapshot_pk = snapshots.put(connection, directory)
     row = {**whose, "at": at, "snapshot_pk": snapshot_pk, "idempotency_key": key}
-    pk = connection.scalars(insert(connection, Submission).returning(Submission.pk), row).one()
+    pk = connection.scalars(_INSERT, row).one()
     limits.check_course(connection, access.course_pk)
     change = Change("submit", course_id, assignment_id, detail=wire.format_timestamp(at))
     audit.record(connection, identity, change)

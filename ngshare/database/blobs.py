@@ -6,6 +6,7 @@ the transaction, so that the one writer of SQLite is held up by storing alone.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from collections.abc import Collection, Iterable, Iterator
@@ -162,19 +163,24 @@ def put(connection: Connection, blobs: Iterable[PackedBlob]) -> None:
         ]
         # Another replica may store the same content just now: whoever got the row writes the
         # chunks, and the other has waited for that commit.
-        statement = insert(connection, Blob)
-        found = {name: statement.excluded[name] for name in rows[0]}
-        statement = statement.on_conflict_do_update(
-            index_elements=[Blob.digest],
-            set_={**found, "unused_since": null()},
-            # no parameter, as that would make it one statement for each row
-            where=Blob.encoding == literal_column(f"'{MISSING}'"),
-        )
-        ours = set(connection.scalars(statement.returning(Blob.digest), rows))
+        ours = set(connection.scalars(_or_restore(insert(connection, Blob)), rows))
         for column, name in (("size", "new_bytes"), ("stored_size", "stored_bytes")):
             count(connection, name, sum(row[column] for row in rows if row["digest"] in ours))
         for rows in _chunk_rows(blob for blob in missing if blob.digest in ours):
             connection.execute(insert(connection, BlobChunk), rows)
+
+
+@functools.cache
+def _or_restore(statement: Any) -> Any:
+    """An INSERT of blobs that gives a missing one its bytes; it returns the digests of both."""
+    columns = ("size", "checksum", "encoding", "stored_size")
+    given = {name: statement.excluded[name] for name in columns}
+    return statement.on_conflict_do_update(
+        index_elements=[Blob.digest],
+        set_={**given, "unused_since": null()},
+        # no parameter, as that would make it one statement for each row
+        where=Blob.encoding == literal_column(f"'{MISSING}'"),
+    ).returning(Blob.digest)
 
 
 def _chunk_rows(blobs: Iterable[PackedBlob]) -> Iterator[list[dict[str, Any]]]:

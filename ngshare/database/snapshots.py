@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, bindparam, delete, select
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select
 
 from ngshare import wire
 from ngshare.database import blobs
 from ngshare.database.blobs import MISSING, PackedBlob, Reference
-from ngshare.database.engine import count, insert
+from ngshare.database.engine import count
 from ngshare.database.models import (
     Blob,
     Feedback,
@@ -63,6 +63,8 @@ def pack(files: Mapping[str, PackedBlob | Reference]) -> PackedSnapshot:
 
 
 _BY_DIGEST = select(Snapshot.pk).where(Snapshot.digest == bindparam("digest"))
+_INSERT = insert(Snapshot).returning(Snapshot.pk)
+_INSERT_FILES = insert(SnapshotFile)
 
 
 def put(connection: Connection, packed: PackedSnapshot) -> int:
@@ -77,10 +79,10 @@ def put(connection: Connection, packed: PackedSnapshot) -> int:
         return known
     row = {"digest": packed.digest, "size": packed.size, "file_count": len(packed.files)}
     # If another replica stores an equal one just now, this fails, and the transaction is repeated.
-    pk = connection.scalars(insert(connection, Snapshot).returning(Snapshot.pk), row).one()
+    pk = connection.scalars(_INSERT, row).one()
     if packed.files:
         connection.execute(
-            insert(connection, SnapshotFile),
+            _INSERT_FILES,
             [
                 {"snapshot_pk": pk, "path": path, "digest": blob.digest}
                 for path, blob in packed.files.items()

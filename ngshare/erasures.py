@@ -177,32 +177,32 @@ def erase(database: Database, name: str) -> Traces:
     Feedback that was replaced is nobody's any more, so all garbage is removed first.
 
     Returns:
-        What there was.
+        What there was when it began.
 
     Raises:
         NotFound: nobody has this name, and nothing bears it.
     """
-    database.read(survey, name)
+    traces = database.read(survey, name)
     for _ in range(2):  # the first marks, the second removes
         deque(garbage.collect(database, grace_seconds=0), maxlen=0)
-    traces, is_done = database.write(_erase_part, name)
-    while not is_done:
-        _, is_done = database.write(_erase_part, name)
+    while not database.write(_erase_part, name):
+        pass
     return traces
 
 
-def _erase_part(connection: Connection, name: str) -> tuple[Traces, bool]:
+def _erase_part(connection: Connection, name: str) -> bool:
     """Erase some submissions, and with the last of them all the rest; whether that was done."""
     # Whoever is about to refer to the row, or to write under the name, waits, and looks again.
     locked = select(User.pk).where(User.name == name).with_for_update()
     pk = connection.scalar(locked) or NO_ROW
-    traces = survey(connection, name)
-    submissions = _take_submissions(connection, pk)
-    removals.erase(connection, submissions)
-    is_last = len(submissions) == traces.person.submissions
-    if is_last:
-        _erase_rest(connection, pk, name)
-    return traces, is_last
+    if pk == NO_ROW:
+        survey(connection, name)  # raises if another run has erased all of it meanwhile
+    removals.erase(connection, _take_submissions(connection, pk))
+    others = select(Submission.pk).where(Submission.user_pk == pk).limit(1)
+    if connection.scalar(others) is not None:
+        return False
+    _erase_rest(connection, pk, name)
+    return True
 
 
 def _take_submissions(connection: Connection, user_pk: int) -> list[Row]:

@@ -23,15 +23,10 @@ from ngshare import __version__
 from ngshare.app import NgShare
 from tests.api import encode
 from tests.fake_hub import FakeHub, token_of
+from tests.ports import reserve_port
 from tests.postgres import PostgreSQL
 
 HUB_VARIABLES = ["API_TOKEN", "API_URL", "BASE_URL", "CLIENT_ID", "SERVICE_PREFIX", "SERVICE_URL"]
-
-
-def free_port() -> int:
-    sock, port = bind_unused_port()
-    sock.close()
-    return port
 
 
 def environment(hub_variables: dict[str, str] | None = None) -> dict[str, str]:
@@ -42,7 +37,7 @@ def environment(hub_variables: dict[str, str] | None = None) -> dict[str, str]:
 @pytest.fixture
 def hub_variables(hub: FakeHub) -> dict[str, str]:
     variables = {k: v for k, v in os.environ.items() if k.startswith("JUPYTERHUB_")}
-    return {**variables, "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{free_port()}"}
+    return {**variables, "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{reserve_port()}"}
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -215,7 +210,7 @@ def test_no_upgrade_db_refuses_a_database_without_tables(tmp_path: Path) -> None
 
 
 def test_stand_alone_mode_needs_no_hub_and_warns(tmp_path: Path) -> None:
-    port = free_port()
+    port = reserve_port()
     service = Service(
         f"http://127.0.0.1:{port}/api/",
         tmp_path / "log",

@@ -19,8 +19,9 @@ from ngshare.database.engine import Database
 from ngshare.database.garbage import Removed
 from ngshare.database.models import Blob
 from tests.api import Api, encode
+from tests.ports import reserve_port
 from tests.tables import pack_directory, read_tables
-from tests.test_app import Service, environment, free_port, run, wait_for
+from tests.test_app import Service, environment, run, wait_for
 from tests.test_races import MANY_MEGABYTES, download_while
 
 HOUR = 3600
@@ -228,7 +229,7 @@ def test_a_running_service_collects_and_can_be_stopped_meanwhile(
         put_blobs(database, b"%d" % number)
     collect(database)
     age(database, 2 * HOUR)
-    port = str(free_port())
+    port = str(reserve_port())
     running = Service(
         f"http://127.0.0.1:{port}/api/",
         tmp_path / "log",

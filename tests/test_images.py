@@ -24,8 +24,9 @@ from traitlets.config import Config, PyFileConfigLoader
 
 from ngshare.app import NgShare
 from tests.fake_hub import FakeHub
+from tests.ports import reserve_port
 from tests.postgres import PostgreSQL
-from tests.test_app import Service, environment, free_port, headers
+from tests.test_app import Service, environment, headers
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "examples" / "compose"
@@ -144,7 +145,7 @@ def composed(
         url == f"postgresql://{host['POSTGRES_USER']}:{host['POSTGRES_PASSWORD']}@postgres/ngshare"
     )
     database = postgresql.create_database()
-    port = str(free_port())
+    port = str(reserve_port())
     replaced = {
         "JUPYTERHUB_API_URL": hub.api_url,
         "JUPYTERHUB_API_TOKEN": os.environ["JUPYTERHUB_API_TOKEN"],

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ngshare.client import NgShareClient
-from tests.integration.hub import ROOT, clean_environment, free_ports, wait_until
+from tests.integration.hub import ROOT, clean_environment, wait_until
+from tests.ports import reserve_port
 
 START = """
 from pathlib import Path
@@ -40,7 +41,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        [self._port] = free_ports(1)
+        self._port = reserve_port()
         script = START.format(folder=str(folder), port=self._port)
         self.command = [sys.executable, "-c", script]
         self._output = folder.with_suffix(".txt")

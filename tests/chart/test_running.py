@@ -12,7 +12,8 @@ from ngshare.app import NgShare
 from ngshare.service import CLOSE_SECONDS
 from tests.chart.rendering import HERE, Manifest, Release, Renderer, read_yaml
 from tests.fake_hub import SERVICE_TOKEN, FakeHub
-from tests.test_app import Service, environment, free_port, headers
+from tests.ports import reserve_port
+from tests.test_app import Service, environment, headers
 
 
 def variables(release: Release, secrets: dict[str, str]) -> dict[str, str]:
@@ -49,7 +50,7 @@ def test_the_command_runs_with_what_the_chart_gives_it(
     release = chart.render(values)
     database = f"sqlite:///{tmp_path}/ngshare.db"
     env = variables(release, {"postgresql-app/uri": f"{database}\n"})
-    origin = f"http://127.0.0.1:{free_port()}"
+    origin = f"http://127.0.0.1:{reserve_port()}"
     replaced = {"API_URL": hub.api_url, "SERVICE_URL": origin}
     env |= {f"JUPYTERHUB_{key}": value for key, value in replaced.items()}
     env |= {"NGSHARE_DATABASE": database, "TMPDIR": str(tmp_path)}

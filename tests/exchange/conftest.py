@@ -19,8 +19,9 @@ import requests
 from tests.api import Api
 from tests.conftest import PREFIX
 from tests.fake_hub import SERVICE_TOKEN, FakeHub
-from tests.integration.hub import clean_environment, free_ports, wait_until
+from tests.integration.hub import clean_environment, wait_until
 from tests.neighbours import Proxy
+from tests.ports import reserve_port
 
 if find_spec("nbgrader") is None:
     collect_ignore_glob = ["test_*.py", "volume"]
@@ -58,7 +59,7 @@ class Service:
 @pytest.fixture(scope="session")
 def service(the_hub: FakeHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("ngshare")
-    [port] = free_ports(1)
+    port = reserve_port()
     environment = {
         **clean_environment(),
         "JUPYTERHUB_API_TOKEN": SERVICE_TOKEN,

@@ -11,7 +11,8 @@ from typing import Any
 import requests
 
 from tests.exchange.people import Person
-from tests.integration.hub import free_ports, wait_until
+from tests.integration.hub import wait_until
+from tests.ports import reserve_port
 
 TOKEN = "the-token-of-the-notebook-server"
 
@@ -21,7 +22,7 @@ class Jupyter:
 
     def __init__(self, someone: Person, **environment: str) -> None:
         self._someone = someone
-        [port] = free_ports(1)
+        port = reserve_port()
         self.url = f"http://127.0.0.1:{port}/"
         self._log = someone.home / "jupyter.log"
         command = [sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser"]

@@ -7,12 +7,11 @@ interface and keeps everything in one folder, the logs of both included.
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +19,8 @@ from urllib.parse import quote
 
 import pytest
 import requests
+
+from tests.ports import reserve_port
 
 ROOT = Path(__file__).parents[2]
 NEWEST = Path(sys.executable)
@@ -105,15 +106,6 @@ def require_node() -> Path:
     return require(Path(spec.origin).parent / "bin" / "node")
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now, all different."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 def clean_environment() -> dict[str, str]:
     """Ours, without what a Hub gave us if the tests themselves run in a notebook server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
@@ -161,7 +153,7 @@ class Hub:
         """Start everything, and come back when ngshare answers through the proxy."""
         require(self.python)
         command = [str(require_node()), str(require(PROXY).resolve())]
-        public_port, hub_port, proxy_api_port, service_port = free_ports(4)
+        public_port, hub_port, proxy_api_port, service_port = (reserve_port() for _ in range(4))
         self.url = f"http://127.0.0.1:{public_port}{self.base_url}"
         self.folder.mkdir(parents=True, exist_ok=True)
         config = LOOK_EVERY_SECOND + CONFIG.format(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 
 from traitlets import Bool, Float, Integer, List, Unicode, default
@@ -400,3 +401,6 @@ def main(argv: list[str] | None = None) -> None:
     except StartError as error:
         print(f"ngshare: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:  # how the Hub stops a service, among others
+        print("ngshare: interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)

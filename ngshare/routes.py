@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ngshare.handlers import (
@@ -107,13 +108,8 @@ def route_name(pattern: str) -> str:
     return "/" + re.sub(r"[\\()]", "", pattern.replace(ONE, "*"))
 
 
-def make_routes(prefix: str, hub_base_url: str = "/") -> list[tuple[str, Any, dict[str, str]]]:
-    """Tornado's rules for a service that lives under prefix, for example `/services/ngshare/`.
-
-    Whoever calls it directly may leave out the Hub's part of `/hub-a/services/ngshare/`: ngshare
-    0.6 knew no other way.
-    """
-    prefixes = dict.fromkeys([prefix, prefix.removeprefix(hub_base_url.rstrip("/"))])
+def make_routes(prefixes: Iterable[str]) -> list[tuple[str, Any, dict[str, str]]]:
+    """Tornado's rules for a service that answers under these prefixes."""
     tables = [*ROUTES, *PAGES]
     routes = [(start, pattern, handler) for start in prefixes for pattern, handler in tables]
     routes += [("/", "healthz", health.HealthHandler), ("/", "readyz", health.ReadyHandler)]

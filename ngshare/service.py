@@ -37,6 +37,7 @@ from ngshare.metrics import Metrics
 from ngshare.pages.base import NotFoundHandler
 from ngshare.readiness import Readiness
 from ngshare.routes import describe, make_routes
+from ngshare.starting import answering
 
 if TYPE_CHECKING:
     from ngshare.app import NgShare
@@ -79,15 +80,20 @@ def prepare(options: NgShare) -> list[socket.socket]:
     host, port = resolve_address(options)
     make_authenticator(options, prefix)
     try:
-        open_database(options.database, options.upgrade_db, Path(options.storage)).close()
-    except UpgradeError as error:
-        raise StartError(str(error)) from None
-    try:
         sockets = bind_sockets(port, host)
     except OSError as error:
         raise StartError(
             f"Can't listen on {host}:{port}: {error.strerror}; --host and --port choose another"
         ) from None
+    try:
+        with answering(sockets, _all_prefixes(prefix)):
+            open_database(options.database, options.upgrade_db, Path(options.storage)).close()
+    except BaseException as error:
+        for each in sockets:
+            each.close()
+        if isinstance(error, UpgradeError):
+            raise StartError(str(error)) from None
+        raise
     log.info("ngshare %s is at http://%s:%d%s", __version__, host, port, prefix)
     if options.stand_alone:
         log.warning("Stand-alone mode: no passwords, everybody may act as anybody")
@@ -152,7 +158,7 @@ def make_application(
         "writers": Batches(database.writers, database.write_together),
     }
     return WebApplication(
-        make_routes(prefix, os.environ.get("JUPYTERHUB_BASE_URL", "/")),
+        make_routes(_all_prefixes(prefix)),
         default_handler_class=NotFoundHandler,
         log_function=log_finished_call,
         cookie_secret=derive_key(token, "xsrf cookies"),
@@ -189,6 +195,15 @@ def resolve_prefix(options: NgShare) -> str:
         if prefix.startswith(f"/{name}/"):
             raise StartError(f"The prefix must not begin with /{name}/, where the probes look")
     return prefix
+
+
+def _all_prefixes(prefix: str) -> list[str]:
+    """Where a service answers that lives under prefix, for example `/hub-a/services/ngshare/`.
+
+    Whoever calls it directly may leave out the Hub's part: ngshare 0.6 knew no other way.
+    """
+    hub = os.environ.get("JUPYTERHUB_BASE_URL", "/")
+    return list(dict.fromkeys([prefix, prefix.removeprefix(hub.rstrip("/"))]))
 
 
 def resolve_address(options: NgShare) -> tuple[str, int]:

@@ -217,6 +217,7 @@ def test_a_take_over_that_fails_leaves_the_database_as_it_was(site: Path, fault:
     assert reason in result.stderr
     assert "was left as it was" in result.stderr
     assert dump(site / "ngshare.db") == old
+    assert backups(site) == []
 
 
 def test_a_take_over_that_is_killed_can_be_repeated(site: Path) -> None:

@@ -158,15 +158,19 @@ def _take_over(engine: Engine, connection: Connection, storage: Path) -> None:
     log.info("%s is of ngshare 0.5 or 0.6 and is taken over, with the files in %s", path, storage)
     try:
         backup.copy_sqlite(str(engine.url), copy)
-        log.info("Its backup is %s", copy)
-        report = take_over(
-            connection, storage, lambda: command.upgrade(_config(connection), "head")
-        )
+        try:
+            report = take_over(
+                connection, storage, lambda: command.upgrade(_config(connection), "head")
+            )
+        except BaseException:
+            copy.unlink()  # nothing is committed, and there may be many attempts
+            raise
     except (TakeOverError, backup.BackupError) as error:
         raise UpgradeError(
             "The database of ngshare 0.5 or 0.6 can't be taken over, and was left as it was: "
             f"{error}"
         ) from None
+    log.info("The old database is in %s", copy)
     report.log()
 
 

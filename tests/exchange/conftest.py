@@ -52,7 +52,7 @@ class Service:
     def is_ready(self) -> bool:
         assert self.process.poll() is None, "ngshare has ended"
         with suppress(requests.ConnectionError):
-            return requests.get(f"{self.url}healthz", timeout=5).status_code == 200
+            return requests.get(f"{self.url}readyz", timeout=5).status_code == 200
         return False
 
 

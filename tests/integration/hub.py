@@ -196,8 +196,8 @@ class Hub:
         return self.answers(f"{self.url}hub/api/") and self.is_serving()
 
     def is_serving(self) -> bool:
-        """Whether ngshare answers through the proxy."""
-        return self.answers(f"{self.ngshare_url}/healthz")
+        """Whether ngshare works, as seen through the proxy."""
+        return self.answers(f"{self.ngshare_url}/readyz")
 
     @staticmethod
     def answers(url: str) -> bool:

@@ -32,6 +32,7 @@ PAGE = f"""<!doctype html>
 <p>It prepares its database, which may take minutes. Then this page shows your courses.</p>
 </html>
 """
+IDLE_SECONDS = 10
 UNLIMITED = 1 << 62  # of bytes; none are kept
 
 
@@ -45,7 +46,7 @@ def answering(sockets: Sequence[socket.socket], prefixes: Collection[str]) -> It
     """
     done: Future[None] = Future()
     serving = _serve(done, sockets, prefixes)
-    thread = threading.Thread(target=asyncio.run, args=(serving,), name="ngshare-starting")
+    thread = threading.Thread(target=asyncio.run, args=(serving,), daemon=True)
     thread.start()
     try:
         yield
@@ -66,7 +67,11 @@ async def _serve(
         "until that is done calls are answered by 503"
     )
     application = Application([(".*", _Handler, {"prefixes": prefixes})], log_function=_say_nothing)
-    server = HTTPServer(application)
+    server = HTTPServer(
+        application,
+        no_keep_alive=True,  # the next call may be for the service
+        idle_connection_timeout=IDLE_SECONDS,
+    )
     server.add_sockets([each.dup() for each in sockets])  # it closes those that it has
     await end
     server.stop()
@@ -88,7 +93,6 @@ class _Handler(RequestHandler):
 
     def set_default_headers(self) -> None:
         self.set_header("Cache-Control", "no-store")
-        self.set_header("Connection", "close")  # the next call may be for the service
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
         self.clear_header("Server")
@@ -112,4 +116,4 @@ class _Handler(RequestHandler):
             code = "not_ready" if path.endswith("readyz") else DatabaseUnavailable(MESSAGE).code
             self.finish({"success": False, "message": MESSAGE, "code": code})
 
-    head = post = put = delete = get
+    head = post = put = patch = delete = options = get

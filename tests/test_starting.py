@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -99,9 +101,15 @@ def test_calls_are_answered_while_the_database_is_upgraded_and_then_done(
         answer = starting.get(path)
         assert (answer.status_code, answer.json()) == (503, {**refused, "code": code})
         assert answer.headers["Retry-After"] == "5"
-    assert [starting.status(verb, "course/c") for verb in ("POST", "PUT", "DELETE")] == [503] * 3
+    assert [starting.status(verb, "course/c") for verb in ("POST", "PUT", "DELETE", "OPTIONS")] == [
+        503
+    ] * 4
     assert starting.status("HEAD", "courses") == 503
-    assert starting.status("POST", "submission/c/a", data=bytes(150 << 20)) == 503
+    assert starting.status("POST", "submission/c/a", data=bytes(101 << 20)) == 503
+    address = ("127.0.0.1", urlsplit(starting.url).port)
+    with socket.create_connection(address, timeout=5) as kept:
+        kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: ngshare\r\n\r\n")
+        assert kept.makefile("rb").read().endswith(b'{"success": true}')  # and that was all
     for path, status in (("", 200), ("pages/admin", 503)):
         page = starting.get(path, Accept="text/html")
         assert page.status_code == status
@@ -144,7 +152,7 @@ def test_a_process_that_upgrades_ends_when_it_is_told_to(
     starting: Starting, number: signal.Signals, status: int
 ) -> None:
     starting.process.send_signal(number)
-    assert starting.process.wait(5) == status
+    assert starting.process.wait(30) == status
     assert "Traceback" not in starting.log.read_text()
     with pytest.raises(requests.ConnectionError):
         starting.get("healthz")

@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import event
 
 from ngshare.database import takeover
-from ngshare.database.upgrade import UpgradeError, open_database
+from ngshare.database.engine import make_engine
+from ngshare.database.upgrade import UpgradeError, open_database, upgrade
 from tests.api import Api
 from tests.test_app import hub_variables, managed, run
 
@@ -218,6 +220,22 @@ def test_a_take_over_that_fails_leaves_the_database_as_it_was(site: Path, fault:
     assert "was left as it was" in result.stderr
     assert dump(site / "ngshare.db") == old
     assert backups(site) == []
+
+
+def test_what_is_not_committed_is_not_said_to_be_taken_over(
+    site: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError("the disk is full")
+
+    old = dump(site / "ngshare.db")
+    engine = make_engine(url(site))
+    event.listen(engine, "commit", fail)
+    with caplog.at_level("INFO"), pytest.raises(OSError, match="full"):
+        upgrade(engine, site / "files")
+    engine.dispose()
+    assert "Took over" not in caplog.text
+    assert [dump(path) for path in (site / "ngshare.db", *backups(site))] == [old, old]
 
 
 def test_a_take_over_that_is_killed_can_be_repeated(site: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ngshare.database import backup
 from ngshare.database.engine import Database, make_engine
-from ngshare.database.takeover import TakeOverError, is_old, take_over
+from ngshare.database.takeover import Report, TakeOverError, is_old, take_over
 
 # Any constant will do, as long as every replica asks for the same one.
 ADVISORY_LOCK = 0x6E67_7368_6172_65
@@ -119,16 +120,23 @@ def upgrade(engine: Engine, storage: Path = NOWHERE) -> None:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": ADVISORY_LOCK})
         if engine.dialect.name == "sqlite" and is_old(connection):
-            _take_over(engine, connection, storage)
+            copy, report = _take_over(engine, connection, storage)
+        else:
+            _upgrade_ours(connection)
             return
-        _refuse_foreign(connection)
-        try:
-            command.upgrade(_config(connection), "head")
-        except CommandError as error:
-            raise UpgradeError(
-                f"The database has the schema {current_revision(connection)}, which this release "
-                "of ngshare does not know: it was written by a newer one"
-            ) from error
+    log.info("The old database is in %s", copy)
+    report.log()
+
+
+def _upgrade_ours(connection: Connection) -> None:
+    _refuse_foreign(connection)
+    try:
+        command.upgrade(_config(connection), "head")
+    except CommandError as error:
+        raise UpgradeError(
+            f"The database has the schema {current_revision(connection)}, which this release "
+            "of ngshare does not know: it was written by a newer one"
+        ) from error
 
 
 def check(engine: Engine, storage: Path = NOWHERE) -> None:
@@ -152,7 +160,8 @@ def _url(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
 
 
-def _take_over(engine: Engine, connection: Connection, storage: Path) -> None:
+def _take_over(engine: Engine, connection: Connection, storage: Path) -> tuple[Path, Report]:
+    """Where the copy of the old database is, and what was carried over."""
     path = Path(str(engine.url.database))
     copy = path.with_name(f"{path.name}.before-1.0.{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}")
     log.info("%s is of ngshare 0.5 or 0.6 and is taken over, with the files in %s", path, storage)
@@ -163,15 +172,15 @@ def _take_over(engine: Engine, connection: Connection, storage: Path) -> None:
                 connection, storage, lambda: command.upgrade(_config(connection), "head")
             )
         except BaseException:
-            copy.unlink()  # nothing is committed, and there may be many attempts
+            with suppress(OSError):  # nothing is committed, and there may be many attempts
+                copy.unlink()
             raise
     except (TakeOverError, backup.BackupError) as error:
         raise UpgradeError(
             "The database of ngshare 0.5 or 0.6 can't be taken over, and was left as it was: "
             f"{error}"
         ) from None
-    log.info("The old database is in %s", copy)
-    report.log()
+    return copy, report
 
 
 def _refuse_foreign(connection: Connection) -> None:

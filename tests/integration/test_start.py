@@ -25,7 +25,7 @@ def test_the_hub_runs_while_the_database_is_upgraded(new_hub: NewHub, python: Pa
             start = threads.submit(hub.start)
             message = wait_until(lambda: ngshares_message(hub), "the proxy to know ngshare", 60)
             assert message.startswith("ngshare is starting")
-            assert hub.answers(f"{hub.url}hub/api/")
+            wait_until(lambda: hub.answers(f"{hub.url}hub/api/"), "the Hub's own route")
             home = requests.get(f"{hub.ngshare_url}/", timeout=5)
             assert (home.status_code, "ngshare is starting" in home.text) == (200, True)
             other.execute("ROLLBACK")
@@ -39,6 +39,8 @@ def ngshares_message(hub: Hub) -> str:
     """Why ngshare itself refuses a call; before the proxy knows it, the Hub answers or nobody."""
     with suppress(requests.RequestException):
         answer = requests.get(f"{hub.ngshare_url}/courses", timeout=5)
-        if answer.status_code == 503 and "application/json" in answer.headers["Content-Type"]:
+        if answer.status_code == 503 and "application/json" in answer.headers.get(
+            "Content-Type", ""
+        ):
             return answer.json()["message"]
     return ""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 
-START_SECONDS = 30
+START_SECONDS = 60
 MEMORY = Path("/dev/shm")  # folders in memory, of Linux
 MEMORY_BYTES = 2 << 30  # what they must have left
 

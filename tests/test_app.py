@@ -47,7 +47,7 @@ def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "ngshare", *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         **options,  # type: ignore[call-overload]
     )
 
@@ -70,7 +70,7 @@ class Service:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ngshare", *arguments], env=env, stdout=file, stderr=file
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(requests.ConnectionError):
                 if requests.get(url + "readyz", timeout=5).json() == {"success": True}:

@@ -29,7 +29,7 @@ PROXY = [
 
 FOLDER = ROOT / "demo"
 PORT = 8000
-START_SECONDS = 90
+START_SECONDS = 180
 COURSE = "calculus"
 INSTRUCTOR = "grace"
 STUDENTS = ("alice", "bob")

@@ -57,7 +57,7 @@ class Site:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(self._is_ready, "the demo", seconds=90)
+        wait_until(self._is_ready, "the demo", seconds=240)
         self.printed = self._output.read_text()
         self.url = self._find(r"(http://\S+)\n")
         self.password = self._find(r"password is (\w+)")

@@ -78,7 +78,7 @@ class Site:
         command = [f"{self.machine.commands}/jupyterhub", "--config", HUB_CONFIG, *OPTIONS]
         hub = self.machine.start("hub", command, self.machine.environment(), "/srv/jupyterhub")
         try:
-            wait_until(lambda: self.is_ready(hub), "the Hub and ngshare", seconds=90)
+            wait_until(lambda: self.is_ready(hub), "the Hub and ngshare", seconds=180)
         except (TimeoutError, RuntimeError) as error:
             logs = {path.name: path.read_text() for path in self.machine.folder.glob("*.log")}
             said = "\n".join(f"--- {name} ---\n{text[-6000:]}" for name, text in logs.items())

@@ -15,7 +15,7 @@ from tests.test_app import managed, run
 
 STORMY = ("--NgShare.max_submissions_per_minute=0", "--NgShare.max_submissions=0")
 CHECKED_EACH = 10  # kills between looks at all that was ever stored
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def check(storm: Storm, url: str, database: str, everything: bool) -> Found:

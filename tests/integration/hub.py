@@ -81,7 +81,7 @@ _ServiceSpawner.start_polling = look_after_the_service_every_second
 Result = TypeVar("Result")
 
 
-def wait_until(condition: Callable[[], Result], what: str, seconds: float = 30) -> Result:
+def wait_until(condition: Callable[[], Result], what: str, seconds: float = 60) -> Result:
     """Ask again and again until the answer is true, and give it back."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
@@ -179,7 +179,7 @@ class Hub:
                 start_new_session=True,
             )
         try:
-            wait_until(self.is_ready, "the Hub and ngshare", seconds=90)
+            wait_until(self.is_ready, "the Hub and ngshare", seconds=180)
         except TimeoutError as error:
             raise RuntimeError(f"{error}\n{self.logs()}") from None
 

@@ -42,7 +42,7 @@ class Place:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout, done.stderr.replace("ngshare-course-management: ", "")

@@ -28,6 +28,7 @@ LONG_READ_BYTES = 256 << 10  # the same, for long bodies
 IDLE_SECONDS = 120.0
 SLOWEST_RATE = 1024  # bytes a second
 LONGEST_PERIOD_SECONDS = 5.0
+UNLIMITED = 1 << 62  # bytes of a body, for Tornado, whose own limit would break the connection
 FAREWELL_SECONDS = 0.5  # for clients that are busy to hear that they should go elsewhere
 STEP_SECONDS = 0.05
 

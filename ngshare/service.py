@@ -10,7 +10,7 @@ import os
 import random
 import signal
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,15 +85,15 @@ def prepare(options: NgShare) -> list[socket.socket]:
         raise StartError(
             f"Can't listen on {host}:{port}: {error.strerror}; --host and --port choose another"
         ) from None
-    try:
-        with answering(sockets, _all_prefixes(prefix)):
-            open_database(options.database, options.upgrade_db, Path(options.storage)).close()
-    except BaseException as error:
+    with ExitStack() as unless_ready:
         for each in sockets:
-            each.close()
-        if isinstance(error, UpgradeError):
+            unless_ready.enter_context(each)
+        try:
+            with answering(sockets, _all_prefixes(prefix)):
+                open_database(options.database, options.upgrade_db, Path(options.storage)).close()
+        except UpgradeError as error:
             raise StartError(str(error)) from None
-        raise
+        unless_ready.pop_all()
     log.info("ngshare %s is at http://%s:%d%s", __version__, host, port, prefix)
     if options.stand_alone:
         log.warning("Stand-alone mode: no passwords, everybody may act as anybody")

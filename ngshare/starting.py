@@ -13,10 +13,10 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, stream_request_body
 
+from ngshare.connections import UNLIMITED
 from ngshare.errors import DatabaseUnavailable
 
 log = logging.getLogger("ngshare")
@@ -33,7 +33,6 @@ PAGE = f"""<!doctype html>
 </html>
 """
 IDLE_SECONDS = 10
-UNLIMITED = 1 << 62  # of bytes; none are kept
 
 
 @contextmanager
@@ -71,6 +70,7 @@ async def _serve(
         application,
         no_keep_alive=True,  # the next call may be for the service
         idle_connection_timeout=IDLE_SECONDS,
+        max_body_size=UNLIMITED,  # nothing of it is kept
     )
     server.add_sockets([each.dup() for each in sockets])  # it closes those that it has
     await end
@@ -88,8 +88,6 @@ class _Handler(RequestHandler):
 
     def initialize(self, prefixes: Collection[str]) -> None:
         self.prefixes = prefixes
-        assert isinstance(self.request.connection, HTTP1Connection)
-        self.request.connection.set_max_body_size(UNLIMITED)
 
     def set_default_headers(self) -> None:
         self.set_header("Cache-Control", "no-store")
@@ -100,12 +98,14 @@ class _Handler(RequestHandler):
     def data_received(self, chunk: bytes) -> None:
         """Let it go: clients read an answer when all they have to say was taken."""
 
+    def _probes(self, name: str) -> bool:
+        return self.request.path in [f"{start}{name}" for start in ("/", *self.prefixes)]
+
     def get(self) -> None:
-        path = self.request.path
-        if any(path == f"{prefix}healthz" for prefix in ("/", *self.prefixes)):
+        if self._probes("healthz"):
             self.finish({"success": True})
             return
-        is_home = path in self.prefixes
+        is_home = self.request.path in self.prefixes
         if not is_home:
             self.set_status(503)
         self.set_header("Retry-After", str(DatabaseUnavailable.retry_after_seconds))
@@ -113,7 +113,7 @@ class _Handler(RequestHandler):
             self.set_header("Content-Type", "text/html; charset=UTF-8")
             self.finish(PAGE)
         else:
-            code = "not_ready" if path.endswith("readyz") else DatabaseUnavailable(MESSAGE).code
+            code = "not_ready" if self._probes("readyz") else DatabaseUnavailable(MESSAGE).code
             self.finish({"success": False, "message": MESSAGE, "code": code})
 
     head = post = put = patch = delete = options = get

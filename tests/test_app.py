@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import requests
@@ -70,35 +71,53 @@ class Service:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ngshare", *arguments], env=env, stdout=file, stderr=file
             )
+        try:
+            self.wait()
+        except BaseException:
+            self.kill()
+            raise
+
+    def wait(self) -> None:
+        """Come back when it works."""
         deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(requests.ConnectionError):
-                if requests.get(url + "readyz", timeout=5).json() == {"success": True}:
+                if requests.get(self.url + "readyz", timeout=5).json() == {"success": True}:
                     return
-            assert self.process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(30)
 
 
+ServiceT = TypeVar("ServiceT", bound=Service)
+
+
 @contextlib.contextmanager
 def managed(
-    variables: dict[str, str], folder: Path, *arguments: str, database: str | None = None
-) -> Iterator[Service]:
+    variables: dict[str, str],
+    folder: Path,
+    *arguments: str,
+    database: str | None = None,
+    kind: type[ServiceT] = Service,  # type: ignore[assignment]
+) -> Iterator[ServiceT]:
     """The command as the Hub starts it."""
     url = variables["JUPYTERHUB_SERVICE_URL"] + variables["JUPYTERHUB_SERVICE_PREFIX"]
     database = database or f"sqlite:///{folder}/ngshare.db"
     options = ("--database", database, "--admins", "root,alice", *arguments)
-    service = Service(url, folder / "log", *options, env=environment(variables))
+    service = kind(url, folder / "log", *options, env=environment(variables))
     try:
         yield service
     finally:
-        if service.process.poll() is None:
-            service.process.kill()
-            service.process.wait()
+        service.kill()
 
 
 def headers(name: str) -> dict[str, str]:

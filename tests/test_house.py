@@ -88,7 +88,7 @@ MAY_IMPORT = {
     "auth": "permissions metrics errors",
     "fetch_log": "fetches database errors",
     "readiness": "database errors",
-    "starting": "errors",
+    "starting": "connections errors",
     "metrics": "",
     "log_format": "",
     "database": "wire errors spool",

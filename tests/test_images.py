@@ -156,9 +156,7 @@ def composed(
     env = environment({**given["environment"], **replaced})
     service = Service(address, tmp_path / "log", *given["command"], env=env)
     yield service, port
-    if service.process.poll() is None:
-        service.process.kill()
-        service.process.wait()
+    service.kill()
     postgresql.drop_database(database)
 
 

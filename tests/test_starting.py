@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
@@ -22,7 +20,7 @@ from ngshare.client import NgShareClient
 from ngshare.database.upgrade import ADVISORY_LOCK
 from ngshare.starting import MESSAGE
 from tests.fake_hub import token_of
-from tests.test_app import environment, hub_variables, wait_for
+from tests.test_app import Service, hub_variables, managed, wait_for
 
 __all__ = ["hub_variables"]
 
@@ -44,31 +42,16 @@ def unlock(database_url: str) -> Iterator[Unlock]:
             yield connection.close
 
 
-class Starting:
-    """The command as the Hub starts it, which can't upgrade its database for now."""
+class Starting(Service):
+    """The command, which can't upgrade its database for now."""
 
-    def __init__(
-        self, variables: dict[str, str], database_url: str, log: Path, *arguments: str
-    ) -> None:
-        self.root = variables["JUPYTERHUB_SERVICE_URL"]
-        self.url = self.root + variables["JUPYTERHUB_SERVICE_PREFIX"]
-        self.log = log
-        command = [sys.executable, "-m", "ngshare", "--database", database_url, *arguments]
-        command += ["--admins", "root"]
-        with log.open("wb") as file:
-            self.process = subprocess.Popen(
-                command, env=environment(variables), stdout=file, stderr=file
-            )
-        try:
-            wait_for(log, "Preparing the database")
-            self.get("healthz")
-        except BaseException:
-            self.kill()
-            raise
+    def wait(self) -> None:
+        wait_for(self.log, "Preparing the database")
+        self.get("healthz")
 
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+    @property
+    def root(self) -> str:
+        return self.url.removesuffix(urlsplit(self.url).path)
 
     def get(self, path: str, **sent: str) -> requests.Response:
         return requests.get(self.url + path, headers=sent, timeout=10)
@@ -85,9 +68,10 @@ def starting(
     unlock: Unlock,
     tmp_path: Path,
 ) -> Iterator[Starting]:
-    service = Starting(hub_variables, database_url, tmp_path / "log", *request.param)
-    yield service
-    service.kill()
+    with managed(
+        hub_variables, tmp_path, *request.param, database=database_url, kind=Starting
+    ) as service:
+        yield service
 
 
 def test_calls_are_answered_while_the_database_is_upgraded_and_then_done(
@@ -166,9 +150,6 @@ def test_the_home_page_is_there_without_the_hubs_part_of_its_url(
         "JUPYTERHUB_BASE_URL": "/hub-a/",
         "JUPYTERHUB_SERVICE_PREFIX": "/hub-a/services/ngshare/",
     }
-    service = Starting(variables, database_url, tmp_path / "log")
-    try:
+    with managed(variables, tmp_path, database=database_url, kind=Starting) as service:
         for path in ("/hub-a/services/ngshare/", "/services/ngshare/"):
             assert requests.get(service.root + path, timeout=10).status_code == 200
-    finally:
-        service.kill()

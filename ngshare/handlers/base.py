@@ -19,7 +19,7 @@ from tornado.iostream import IOStream
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from ngshare import wire
-from ngshare.connections import LONG_READ_BYTES, READ_BYTES
+from ngshare.connections import LONG_READ_BYTES, READ_BYTES, UNLIMITED
 from ngshare.database.engine import Database
 from ngshare.errors import (
     InvalidRequest,
@@ -51,7 +51,6 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 # Decoding must not keep those waiting who read the database, nor long uploads short ones.
 DECODERS = ThreadPoolExecutor(1, "ngshare-decoder")
 LONG_DECODERS = ThreadPoolExecutor(2, "ngshare-long-decoder")
-UNLIMITED = 1 << 62  # for Tornado, whose own limit would break the connection
 
 
 @stream_request_body
